@@ -1,0 +1,315 @@
+"""`Density`, what a user holds: fit, load, score, sample, save. Thin: the work is done below.
+
+Every probability that leaves this module is in nats (log) and exact.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from made import modelfile
+from made.errors import OptionError
+from made.fitting import fit_table
+from made.modelfile import FitRecord, Fitted
+from made.progress import Progress, terminal_progress
+from made.table import Schema, binary_values, read_table, to_container
+from made.training.state import Epoch
+from made.uniforms import check_seed
+
+
+class Density:
+    """An exact, normalised joint density over the columns of a table.
+
+    p(x) = sum_k w_k prod_t p_k(x_[t] | x_[1..t-1]), a mixture of masked autoregressive models
+    (Germain et al. 2015; Uria et al. 2014 for the ensemble over orderings).
+
+    Made by `made.fit` or `made.load`, not directly.
+
+    Attributes
+    ----------
+    schema : Schema
+        The columns.
+    record : FitRecord
+        How the model came about: options, validation nats, history.
+    """
+
+    def __init__(self, fitted: Fitted) -> None:
+        self._fitted = fitted
+
+    @property
+    def schema(self) -> Schema:
+        return self._fitted.schema
+
+    @property
+    def record(self) -> FitRecord:
+        return self._fitted.record
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in the order of the training table."""
+        return self.schema.names
+
+    @property
+    def n_members(self) -> int:
+        return self._fitted.ensemble.n_members
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the members, shape ``(n_members,)``, summing to 1."""
+        return self._fitted.ensemble.weights.copy()
+
+    def __repr__(self) -> str:
+        return (
+            f"Density({self.schema.n_columns} columns, mixture of {self.n_members} members, "
+            f"validation {self.record.validation_log_prob:.3f} nats a row)"
+        )
+
+    def log_prob(
+        self, data: Any, *, split: str | None = None, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Return log p(x) of each row, in nats.
+
+        Parameters
+        ----------
+        data : array, tensor, frame or path, (n_rows, n_columns)
+            Columns of a frame are matched by name, those of an array by position.
+        split : str, optional
+            The array to take from an .npz file.
+        progress : Progress, optional
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows,)
+
+        Raises
+        ------
+        DataError
+            If the columns do not match the model's or a cell has a value it cannot have.
+
+        Examples
+        --------
+        >>> import numpy as np, made
+        >>> bits = np.array([[0, 1], [1, 0]] * 50)
+        >>> density = made.fit(bits, hidden=(8,), max_epochs=3)
+        >>> every_row = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+        >>> round(float(np.exp(density.log_prob(every_row)).sum()), 5)
+        1.0
+        """
+        return self._fitted.ensemble.log_prob(self._values(data, split), progress)
+
+    def member_log_probs(self, data: Any, *, split: str | None = None) -> np.ndarray:
+        """Return log q_k(x) in nats of each row under each member, ``(n_rows, n_members)``."""
+        return self._fitted.ensemble.member_log_probs(self._values(data, split))
+
+    def sample(
+        self, n_rows: int, *, seed: int = 0, progress: Progress | None = None
+    ) -> Any:
+        """Draw rows from the density.
+
+        Row r of a seed is the same however many rows are drawn.
+
+        Parameters
+        ----------
+        n_rows : int
+            At least 0.
+        seed : int
+
+        Returns
+        -------
+        array or frame, (n_rows, n_columns)
+            Of the kind that the model was fitted to.
+
+        Examples
+        --------
+        >>> import numpy as np, made
+        >>> density = made.fit(np.array([[0, 1], [1, 0]] * 50), hidden=(8,), max_epochs=3)
+        >>> density.sample(3, seed=1).shape
+        (3, 2)
+        """
+        values = self.sample_values(n_rows, seed=seed, progress=progress)
+        return to_container(values, self.schema)
+
+    def sample_values(
+        self, n_rows: int, *, seed: int = 0, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Draw rows as `sample` does; return float32 values whatever the model was fitted to."""
+        if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
+            raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
+        return self._fitted.ensemble.sample(int(n_rows), check_seed(seed), progress=progress)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to ``path``, whole or not at all. `made.load` reads it back.
+
+        Raises
+        ------
+        OutputError
+            If the path is a folder or cannot be written.
+        """
+        modelfile.save(self._fitted, path)
+
+    def _values(self, data: Any, split: str | None) -> torch.Tensor:
+        table = read_table(data, split=split)
+        return torch.as_tensor(binary_values(table, self.schema))
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended a fit. ``density`` holds the best weights so far."""
+
+    def __init__(self, density: Density, checkpoint: Path | None) -> None:
+        super().__init__("training was interrupted")
+        self.density = density
+        self.checkpoint = checkpoint
+
+
+def load(path: str | os.PathLike[str]) -> Density:
+    """Read a model file that `Density.save` or ``made fit`` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no model, is damaged, or is of another format version.
+    """
+    return Density(modelfile.load(path))
+
+
+def fit(
+    train: Any,
+    valid: Any = None,
+    *,
+    orderings: str | int | None = None,
+    members: int | None = None,
+    hidden: Sequence[int] | int = (500, 500),
+    seed: int = 0,
+    max_time: str | float | None = None,
+    max_epochs: int | None = None,
+    preset: str = "default",
+    activation: str | None = None,
+    residual: bool | None = None,
+    normalization: str | None = None,
+    direct_input: bool | None = None,
+    direct_hidden: bool | None = None,
+    conditioning: bool | None = None,
+    dropout: float | None = None,
+    hidden_degrees: str | None = None,
+    spread: str | None = None,
+    initialization: str | None = None,
+    validation_members: int | None = None,
+    batch_size: int | None = None,
+    optimizer: str | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    warm_up: int | None = None,
+    schedule: str | None = None,
+    clip_norm: float | None = None,
+    average_decay: float | None = None,
+    patience: int | None = None,
+    precision: str | None = None,
+    split: str | None = None,
+    header: bool = True,
+    id_column: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: bool = True,
+) -> Density:
+    """Fit an exact joint density to a table.
+
+    Minimises E_x E_pi [-log q(x | pi)] over the weights of one masked autoencoder, with another
+    connectivity pi at every step (Germain et al. 2015, section 4), and returns the mixture of
+    ``members`` connectivities.
+
+    Parameters
+    ----------
+    train : array, tensor, frame or path, (n_rows, n_columns)
+        0/1 or booleans. Files: .csv, .csv.gz, .parquet, .npy, .npz; an .npz file with
+        arrays "train" and "valid" gives both.
+    valid : like ``train``, optional
+        Rows for early stopping; by default a tenth of ``train``, picked by the seed.
+    orderings : "auto", "all" or int
+        Orderings that training cycles through; "all" draws a fresh one at every step; "auto" (the
+        default) is 16 where there are 15 rows or more for each column, else "all".
+    members : int
+        Connectivities that form the ensemble (default 16; at most ``orderings`` of a fixed list).
+    hidden : sequence of int
+        Widths of the hidden layers.
+    seed : int
+        Decides weights, orderings, minibatches, held-out rows.
+    max_time : seconds or text like "90s", "10m", "1h30m"
+        Time for everything, reading and validation included. By default "10m", or no limit if
+        ``max_epochs`` is given.
+    max_epochs : int
+        For runs that must repeat exactly.
+    preset : {"default", "paper"}
+        "paper" is the published recipe (Adadelta, redrawn degrees, no averaging); it fills
+        every option that is left at None.
+    activation, residual, normalization, direct_input, direct_hidden, conditioning, dropout, \
+hidden_degrees, spread, initialization
+        See `made.network.config.NetworkConfig`.
+    validation_members, batch_size, optimizer, learning_rate, weight_decay, warm_up, schedule, \
+clip_norm, average_decay, patience, precision
+        See `made.training.options.TrainingOptions`.
+    split : str, optional
+        The array of an .npz file to train on.
+    header : bool
+        Whether a CSV file has names in its first line.
+    id_column : str, optional
+        A column that identifies rows and is not modelled.
+    device : str
+        "auto", "cpu", "cuda", ...
+    threads : int, optional
+        Threads for training; bit-for-bit equal runs need 1.
+    checkpoint : path, optional
+        Where the run is saved every 30 seconds and on Ctrl-C; removed when it is done.
+    resume : bool
+        Go on from ``checkpoint`` if it is there.
+    on_epoch : callable, optional
+        Called with a `made.training.state.Epoch` after every epoch.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    Density
+
+    Raises
+    ------
+    DataError
+        If the rows cannot be read or hold anything but 0 and 1.
+    OptionError
+        If an option cannot work.
+    TrainingInterrupted
+        After Ctrl-C; its ``density`` holds the best weights so far.
+
+    Examples
+    --------
+    >>> import numpy as np, made
+    >>> rows = np.random.default_rng(0).integers(0, 2, size=(200, 4))
+    >>> made.fit(rows, hidden=(16,), max_epochs=2).columns
+    ['x0', 'x1', 'x2', 'x3']
+    """
+    # Exactly the options that are handed on under their own names.
+    given = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("train", "valid", "progress", "checkpoint", "hidden")
+    }
+    widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    place = None if checkpoint is None else Path(checkpoint)
+    with terminal_progress("fitting", show=progress) as bar:
+        fitted, stopped = fit_table(
+            train, valid, **given, hidden=widths, checkpoint=place, progress=bar
+        )
+    density = Density(fitted)
+    if stopped:
+        raise TrainingInterrupted(density, place)
+    if place is not None:
+        place.unlink(missing_ok=True)
+    return density

@@ -1,0 +1,48 @@
+"""Every error that the library raises on purpose.
+
+Each subclasses a builtin, so that callers who have never heard of this module can still
+catch ``ValueError`` or ``OSError``. A message says what was expected, what came, where, and
+what to do. This module knows no other.
+"""
+
+from __future__ import annotations
+
+
+class MadeError(Exception):
+    """Base of all errors below."""
+
+
+class OptionError(MadeError, ValueError):
+    """An option or argument has a value that cannot work."""
+
+
+class DataError(MadeError, ValueError):
+    """Rows that the library cannot read or the model cannot take."""
+
+
+class ModelFileError(MadeError, ValueError):
+    """A file that is not a model, is damaged, or was made by another format version."""
+
+
+class OutputError(MadeError, OSError):
+    """An output path that cannot be written."""
+
+
+class NotAutoregressiveError(MadeError, ValueError):
+    """A module in which some output sees itself or a later column."""
+
+
+class UnsupportedLayerError(MadeError, TypeError):
+    """A layer that mixes units, so that no mask on the weights can make it autoregressive."""
+
+
+class CheckpointError(MadeError, ValueError):
+    """A checkpoint that is damaged or belongs to another run."""
+
+
+class DivergedError(MadeError, ArithmeticError):
+    """Training lost all weights to infinities before a single good validation."""
+
+
+class MadeNotice(UserWarning):
+    """Something that a user should know of, though nothing is wrong."""

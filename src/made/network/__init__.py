@@ -1,0 +1,1 @@
+"""Masked networks. `config` is free of torch; the rest is imported where it is needed."""

@@ -1,0 +1,102 @@
+"""The layers of a masked network: masked products, a norm that leaks nothing, keyed dropout.
+
+Knows masks as tensors and degrees as arrays; knows nothing of orderings, families or data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORM_EPSILON = 1e-6
+
+
+class MaskedLinear(nn.Module):
+    """y = (W * M) x + b, or with conditioning weights (W * M) x + (U * M) 1 + b.
+
+    The mask M is an argument of every call and is never multiplied into the stored weights: under
+    another connectivity every weight is needed again.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, *, bias: bool = True, conditioning: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_out, n_in))
+        self.bias = nn.Parameter(torch.empty(n_out)) if bias else None
+        self.conditioning = nn.Parameter(torch.empty(n_out, n_in)) if conditioning else None
+
+    def shift(self, mask: Tensor) -> Tensor | None:
+        """Return what is added to every row, ``(U * M) 1 + b``; None if there is nothing."""
+        if self.conditioning is None:
+            return self.bias
+        conditioned = (self.conditioning * mask).sum(dim=1)
+        return conditioned if self.bias is None else conditioned + self.bias
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        return F.linear(inputs, self.weight * mask, self.shift(mask))
+
+    @torch.no_grad()
+    def initialize(self, random: torch.Generator, scale: float, orthogonal: bool) -> None:
+        """Draw weights of variance ``scale**2 / n_in``; biases and conditioning start at 0."""
+        if orthogonal:
+            nn.init.orthogonal_(self.weight, generator=random)
+        else:
+            self.weight.normal_(0.0, scale / max(self.weight.shape[1], 1) ** 0.5, generator=random)
+        for parameter in (self.bias, self.conditioning):
+            if parameter is not None:
+                parameter.zero_()
+
+
+@dataclass(frozen=True)
+class DegreeGroups:
+    """For each unit, which units have a degree of at most its own.
+
+    ``order`` sorts the units by degree (None if they are sorted); ``last`` is the position,
+    in that order, of the last unit of the same degree.
+    """
+
+    order: Tensor | None
+    last: Tensor
+
+    @classmethod
+    def of(cls, degrees: np.ndarray, device: torch.device) -> DegreeGroups:
+        order = np.argsort(degrees, kind="stable")
+        last = np.searchsorted(degrees[order], degrees, side="right") - 1
+        is_sorted = bool((np.diff(degrees) >= 0).all())
+        return cls(
+            None if is_sorted else torch.as_tensor(order, device=device),
+            torch.as_tensor(last, device=device),
+        )
+
+
+class CumulativeRMSNorm(nn.Module):
+    """y_i = g_i x_i / sqrt(mean of x_j^2 over the units j with degree_j <= degree_i).
+
+    LayerNorm and RMSNorm take their mean over all units and so let early outputs see late columns;
+    this one takes it over the units that a unit may see.
+    """
+
+    def __init__(self, n_units: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(n_units))
+
+    def forward(self, inputs: Tensor, groups: DegreeGroups) -> Tensor:
+        squares = inputs.square()
+        if groups.order is not None:
+            squares = squares.index_select(1, groups.order)
+        sums = squares.cumsum(dim=1).index_select(1, groups.last)
+        mean = sums / (groups.last + 1)
+        return inputs * torch.rsqrt(mean + NORM_EPSILON) * self.gain
+
+
+def dropout(inputs: Tensor, fraction: float, random: torch.Generator | None) -> Tensor:
+    """Zero a ``fraction`` of the entries and scale the rest; identity without a generator."""
+    if random is None or fraction == 0:
+        return inputs
+    kept = torch.empty_like(inputs).bernoulli_(1 - fraction, generator=random)
+    return inputs * kept.div_(1 - fraction)

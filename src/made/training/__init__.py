@@ -1,0 +1,1 @@
+"""Training: the one loop, its options, checkpoints. `options` is free of torch."""
