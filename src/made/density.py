@@ -15,7 +15,7 @@ import torch
 
 from made import modelfile
 from made.errors import OptionError
-from made.fitting import fit_table
+from made.fitting import find_device, fit_table
 from made.modelfile import FitRecord, Fitted
 from made.progress import Progress, terminal_progress
 from made.table import Schema, binary_values, read_table, to_container
@@ -64,6 +64,11 @@ class Density:
         """Weights of the members, shape ``(n_members,)``, summing to 1."""
         return self._fitted.ensemble.weights.copy()
 
+    def to(self, device: str) -> Density:
+        """Move the model to a device ("auto", "cpu", "cuda", ...) and return the density."""
+        self._fitted.ensemble.model.to(find_device(device))
+        return self
+
     def __repr__(self) -> str:
         return (
             f"Density({self.schema.n_columns} columns, mixture of {self.n_members} members, "
@@ -107,9 +112,7 @@ class Density:
         """Return log q_k(x) in nats of each row under each member, ``(n_rows, n_members)``."""
         return self._fitted.ensemble.member_log_probs(self._values(data, split))
 
-    def sample(
-        self, n_rows: int, *, seed: int = 0, progress: Progress | None = None
-    ) -> Any:
+    def sample(self, n_rows: int, *, seed: int = 0, progress: Progress | None = None) -> Any:
         """Draw rows from the density.
 
         Row r of a seed is the same however many rows are drawn.
@@ -296,20 +299,40 @@ clip_norm, average_decay, patience, precision
     ['x0', 'x1', 'x2', 'x3']
     """
     # Exactly the options that are handed on under their own names.
-    given = {
-        name: value
-        for name, value in locals().items()
-        if name not in ("train", "valid", "progress", "checkpoint", "hidden")
-    }
+    options = {name: value for name, value in locals().items() if name not in ("train", "valid")}
+    density = fit_timed(train, valid, 0.0, **options)
+    if checkpoint is not None:
+        Path(checkpoint).unlink(missing_ok=True)
+    return density
+
+
+def fit_timed(
+    train: Any,
+    valid: Any,
+    used_seconds: float,
+    *,
+    hidden: Sequence[int] | int,
+    checkpoint: str | os.PathLike[str] | None,
+    progress: bool = True,
+    **options: Any,
+) -> Density:
+    """Fit as `fit` does, when ``used_seconds`` of the time budget are gone already.
+
+    The checkpoint is left: whoever saves the model removes it, after saving.
+    """
     widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
     place = None if checkpoint is None else Path(checkpoint)
     with terminal_progress("fitting", show=progress) as bar:
         fitted, stopped = fit_table(
-            train, valid, **given, hidden=widths, checkpoint=place, progress=bar
+            train,
+            valid,
+            **options,
+            hidden=widths,
+            checkpoint=place,
+            progress=bar,
+            used_seconds=used_seconds,
         )
     density = Density(fitted)
     if stopped:
         raise TrainingInterrupted(density, place)
-    if place is not None:
-        place.unlink(missing_ok=True)
     return density

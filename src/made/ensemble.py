@@ -63,12 +63,11 @@ class Ensemble:
         watch = progress or NoProgress()
         self.model.eval()
         result = np.empty((len(values), self.n_members))
-        masks = None
         for k, member in enumerate(self.members):
-            masks = self.model.masks(member, masks)
+            wiring = self.model.network.wire(member)
             for start in range(0, len(values), _CHUNK_ROWS):
                 rows = values[start : start + _CHUNK_ROWS].to(self.model.device, torch.float32)
-                result[start : start + len(rows), k] = self.model.log_prob(rows, masks).cpu()
+                result[start : start + len(rows), k] = self.model.log_prob(rows, wiring).cpu()
                 watch.update(k * len(values) + start + len(rows), result.size)
         return result
 

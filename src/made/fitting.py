@@ -234,7 +234,7 @@ def _train(
     on_epoch: Callable[[Epoch], None] | None,
     progress: Progress | None,
 ) -> TrainingResult:
-    place = _device(device)
+    place = find_device(device)
     model = Model(splits.schema.columns, network)
     model.initialize(training.seed, torch.as_tensor(splits.train))
     trainer = Trainer(
@@ -290,7 +290,8 @@ def _without_id(table: Table, id_column: str | None) -> Table:
     return table if id_column is None else without_column(table, id_column)[0]
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """Return the device of that name, or raise `OptionError`; "auto" prefers a GPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -313,5 +314,3 @@ def _threads(n_threads: int | None):
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-

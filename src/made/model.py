@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from made.columns import Column
 from made.conditionals import FAMILIES, ConditionalFamily
 from made.encoding import encode, input_columns
-from made.network.autoencoder import MaskedAutoencoder, NetworkMasks
+from made.network.autoencoder import MaskedAutoencoder, Wiring
 from made.network.config import NetworkConfig
-from made.orderings import Connectivity, ConnectivitySource
+from made.orderings import ConnectivitySource
 from made.uniforms import INITIAL_WEIGHTS, derived_seed
 
 
@@ -87,29 +87,26 @@ class Model(nn.Module):
         random = torch.Generator().manual_seed(derived_seed(seed, INITIAL_WEIGHTS))
         self.network.initialize(random, bias)
 
-    def masks(self, connectivity: Connectivity, into: NetworkMasks | None = None) -> NetworkMasks:
-        return self.network.masks(connectivity, into)
-
     def parameters_of(
-        self, values: Tensor, masks: NetworkMasks, dropout_random: torch.Generator | None = None
+        self, values: Tensor, wiring: Wiring, dropout_random: torch.Generator | None = None
     ) -> Tensor:
         """Return the parameters of all conditionals, shape ``(n_rows, n_outputs)``."""
-        return self.network(encode(self.columns, values), masks, dropout_random)
+        return self.network(encode(self.columns, values), wiring, dropout_random)
 
     def log_conditionals(
-        self, values: Tensor, masks: NetworkMasks, dropout_random: torch.Generator | None = None
+        self, values: Tensor, wiring: Wiring, dropout_random: torch.Generator | None = None
     ) -> Tensor:
         """Return log p(x_d | columns before d), in nats, shape ``(n_rows, n_columns)``.
 
         Parameters
         ----------
         values : Tensor, shape (n_rows, n_columns)
-        masks : NetworkMasks
-            The member, as ``masks(connectivity)`` returns it.
+        wiring : Wiring
+            The member, as ``network.wire(connectivity)`` returns it.
         dropout_random : torch.Generator, optional
             Given only while training: the source of the dropped units.
         """
-        outputs = self.parameters_of(values, masks, dropout_random)
+        outputs = self.parameters_of(values, wiring, dropout_random)
         if len(self.groups) == 1:
             return self._group_log_prob(self.groups[0], outputs, values)
         result = torch.empty_like(values)
@@ -120,14 +117,20 @@ class Model(nn.Module):
             )
         return result
 
+    def forward(
+        self, values: Tensor, wiring: Wiring, dropout_random: torch.Generator | None = None
+    ) -> Tensor:
+        """Return `log_conditionals`."""
+        return self.log_conditionals(values, wiring, dropout_random)
+
     def sample_column(self, column: int, outputs: Tensor, uniforms: Tensor) -> Tensor:
         """Return draws of one column, shape ``(n_rows,)``, from all outputs and its uniforms."""
         parameters = outputs[:, self.output_slices[column]]
         return FAMILIES[self.columns[column].family].sample(parameters, uniforms)
 
-    def log_prob(self, values: Tensor, masks: NetworkMasks) -> Tensor:
+    def log_prob(self, values: Tensor, wiring: Wiring) -> Tensor:
         """Return log q(x) of one member in nats, shape ``(n_rows,)``, summed in float64."""
-        return self.log_conditionals(values, masks).sum(dim=1, dtype=torch.float64)
+        return self.log_conditionals(values, wiring).sum(dim=1, dtype=torch.float64)
 
     @staticmethod
     def _group_log_prob(group: FamilyGroup, parameters: Tensor, values: Tensor) -> Tensor:

@@ -202,7 +202,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         network = NetworkConfig.from_json(content["network"])
         record = FitRecord.from_json(content["record"])
         tensors = {
-            name: (_DTYPES.get(entry["dtype"], entry["dtype"]), tuple(entry["shape"]))
+            name: (_DTYPES.get(entry["dtype"], str(entry["dtype"])), tuple(entry["shape"]))
             for name, entry in raw.items()
         }
     except (MadeError, KeyError, TypeError) as error:

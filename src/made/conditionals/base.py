@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -46,7 +47,7 @@ class Region:
 
     def __post_init__(self) -> None:
         ordered = sorted(self.intervals, key=lambda part: (part.low, part.high))
-        for left, right in zip(ordered, ordered[1:], strict=False):
+        for left, right in pairwise(ordered):
             touching = left.high == right.low and left.includes_high and right.includes_low
             if left.high > right.low or touching:
                 raise OptionError(f"The intervals of a region must not overlap: {left}, {right}.")

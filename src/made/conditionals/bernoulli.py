@@ -23,8 +23,8 @@ class Bernoulli(ConditionalFamily):
     n_parameters = 1
 
     def log_prob(self, parameters: Tensor, values: Tensor) -> Tensor:
-        # log p(x) = log sigmoid((2x - 1) a), which neither overflows nor cancels.
-        return F.logsigmoid(parameters[..., 0] * (2 * values - 1))
+        # log p(x) = -log(1 + exp((1 - 2x) a)), which neither overflows nor cancels.
+        return -F.softplus(parameters[..., 0] * (1 - 2 * values))
 
     def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
         # The inverse cdf: 0 takes the first 1 - p of the unit interval.

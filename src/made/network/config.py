@@ -54,7 +54,7 @@ class NetworkConfig:
     activation: Activation = "relu"
     residual: bool = False
     normalization: Normalization = "none"
-    direct_input: bool = False
+    direct_input: bool = True
     direct_hidden: bool = False
     conditioning: bool = True
     dropout: float = 0.0
@@ -102,7 +102,9 @@ def check_widths(hidden: object) -> tuple[int, ...]:
     """Return the widths of the hidden layers as a tuple, or raise `OptionError`."""
     widths = (hidden,) if isinstance(hidden, int) else hidden
     if not isinstance(widths, (tuple, list)) or len(widths) > MAX_DEPTH:
-        raise OptionError(f"hidden must list the widths of the layers, like [500, 500]; {hidden!r}.")
+        raise OptionError(
+            f"hidden must list the widths of the layers, like [500, 500]; {hidden!r}."
+        )
     for width in widths:
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= MAX_WIDTH:
             raise OptionError(

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from made.blocks import sorting_order
+from made.network.products import Edges
 
 NORM_EPSILON = 1e-6
 
@@ -18,27 +20,33 @@ NORM_EPSILON = 1e-6
 class MaskedLinear(nn.Module):
     """y = (W * M) x + b, or with conditioning weights (W * M) x + (U * M) 1 + b.
 
-    The mask M is an argument of every call and is never multiplied into the stored weights: under
-    another connectivity every weight is needed again.
+    The mask M is an argument of every call, as `Edges`, and is never multiplied into the stored
+    weights: under another connectivity every weight is needed again.
+
+    With ``by_input`` the matrices are stored as ``(n_in, n_out)`` instead of ``(n_out, n_in)``:
+    where the inputs change their order at every step, the weights of each move as one run.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, *, bias: bool = True, conditioning: bool = False
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        bias: bool = True,
+        conditioning: bool = False,
+        by_input: bool = False,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_out, n_in))
+
+        shape = (n_in, n_out) if by_input else (n_out, n_in)
+        self.by_input = by_input
+        self.n_in = n_in
+        self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(n_out)) if bias else None
-        self.conditioning = nn.Parameter(torch.empty(n_out, n_in)) if conditioning else None
+        self.conditioning = nn.Parameter(torch.empty(shape)) if conditioning else None
 
-    def shift(self, mask: Tensor) -> Tensor | None:
-        """Return what is added to every row, ``(U * M) 1 + b``; None if there is nothing."""
-        if self.conditioning is None:
-            return self.bias
-        conditioned = (self.conditioning * mask).sum(dim=1)
-        return conditioned if self.bias is None else conditioned + self.bias
-
-    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        return F.linear(inputs, self.weight * mask, self.shift(mask))
+    def forward(self, inputs: Tensor, edges: Edges) -> Tensor:
+        return edges.product(inputs, self.weight, self.bias, self.conditioning, self.by_input)
 
     @torch.no_grad()
     def initialize(self, random: torch.Generator, scale: float, orthogonal: bool) -> None:
@@ -46,7 +54,7 @@ class MaskedLinear(nn.Module):
         if orthogonal:
             nn.init.orthogonal_(self.weight, generator=random)
         else:
-            self.weight.normal_(0.0, scale / max(self.weight.shape[1], 1) ** 0.5, generator=random)
+            self.weight.normal_(0.0, scale / self.n_in**0.5, generator=random)
         for parameter in (self.bias, self.conditioning):
             if parameter is not None:
                 parameter.zero_()
@@ -65,11 +73,11 @@ class DegreeGroups:
 
     @classmethod
     def of(cls, degrees: np.ndarray, device: torch.device) -> DegreeGroups:
-        order = np.argsort(degrees, kind="stable")
-        last = np.searchsorted(degrees[order], degrees, side="right") - 1
-        is_sorted = bool((np.diff(degrees) >= 0).all())
+        order = sorting_order(degrees)
+        in_order = degrees if order is None else degrees[order]
+        last = np.searchsorted(in_order, degrees, side="right") - 1
         return cls(
-            None if is_sorted else torch.as_tensor(order, device=device),
+            None if order is None else torch.as_tensor(order, device=device),
             torch.as_tensor(last, device=device),
         )
 

@@ -7,6 +7,7 @@ cuts edges at every call. Knows nothing of training or data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def mask_autoencoder(
                 f"The module has {width} {name}s for {len(columns)} columns of the ordering. "
                 f"Pass {name}_columns=[...], the column of each {name}."
             )
-    for before, after in zip(linears, linears[1:], strict=False):
+    for before, after in pairwise(linears):
         if before.out_features != after.in_features:
             raise OptionError(
                 f"A layer with {before.out_features} outputs is followed by one with "
@@ -123,9 +124,7 @@ def mask_autoencoder(
             )
     hidden = draw_hidden_degrees(generator(seed, HIDDEN_DEGREES), len(order), widths[:-1])
     degrees = [torch.as_tensor(layer) for layer in (rank[columns_in] + 1, *hidden)]
-    masks = [
-        hidden_mask(above, below) for below, above in zip(degrees, degrees[1:], strict=False)
-    ]
+    masks = [hidden_mask(above, below) for below, above in pairwise(degrees)]
     masks.append(output_mask(torch.as_tensor(rank[columns_out] + 1), degrees[-1]))
     device = linears[0].weight.device
     return MaskedSequential(module, [mask.to(device) for mask in masks])

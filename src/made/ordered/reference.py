@@ -31,10 +31,10 @@ def sample_reference(model: Model, connectivity: Connectivity, uniforms: np.ndar
     ndarray of float32, shape (n_rows, n_columns)
     """
     model.eval()
-    masks = model.masks(connectivity)
+    wiring = model.network.wire(connectivity)
     values = torch.zeros(uniforms.shape, dtype=torch.float32, device=model.device)
     draws = torch.as_tensor(np.ascontiguousarray(uniforms), device=model.device)
     for column in connectivity.order.tolist():
-        outputs = model.parameters_of(values, masks)
+        outputs = model.parameters_of(values, wiring)
         values[:, column] = model.sample_column(column, outputs, draws[:, column])
     return values.cpu().numpy()

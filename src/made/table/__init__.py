@@ -6,6 +6,7 @@ from made.table.frames import (
     binary_values,
     constant_columns,
     infer_schema,
+    named_columns,
     to_container,
     without_column,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "check_output",
     "constant_columns",
     "infer_schema",
+    "named_columns",
     "npz_splits",
     "read_table",
     "to_container",

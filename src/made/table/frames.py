@@ -148,14 +148,10 @@ def to_container(values: np.ndarray, schema: Schema, container: Container | None
     Binary columns are uint8, or boolean where they came in as booleans.
     """
     kind = container or schema.container
-    cells = values.astype(np.uint8)
-    booleans = [column.boolean for column in schema.columns]
     if kind == "numpy":
-        return cells.astype(np.bool_) if all(booleans) else cells
-    columns = {
-        name: np.ascontiguousarray(cells[:, d]).astype(np.bool_ if booleans[d] else np.uint8)
-        for d, name in enumerate(schema.names)
-    }
+        booleans = all(column.boolean for column in schema.columns)
+        return values.astype(np.bool_ if booleans else np.uint8)
+    columns = named_columns(values, schema)
     if kind == "pandas":
         import pandas
 
@@ -167,6 +163,14 @@ def to_container(values: np.ndarray, schema: Schema, container: Container | None
     import pyarrow
 
     return pyarrow.table(columns)
+
+
+def named_columns(values: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
+    """Return the columns of ``values`` by name, as uint8, or as booleans if they were."""
+    return {
+        column.name: values[:, d].astype(np.bool_ if column.boolean else np.uint8)
+        for d, column in enumerate(schema.columns)
+    }
 
 
 def _from_array(array: np.ndarray) -> Table:

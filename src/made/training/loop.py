@@ -22,13 +22,13 @@ from torch import Tensor
 from made.ensemble import Ensemble
 from made.errors import DivergedError
 from made.model import Model
-from made.network.autoencoder import NetworkMasks
 from made.orderings import Connectivity
 from made.progress import NoProgress, Progress
 from made.training.checkpoint import Checkpoint, save_checkpoint
 from made.training.options import Budget, TrainingOptions
 from made.training.state import Epoch, Position, TrainingState
-from made.uniforms import DROPOUT, SHUFFLING, derived_seed, generator
+from made.training.step import TrainingStep
+from made.uniforms import SHUFFLING, generator
 
 _STEADY_FRACTION = 0.8
 _VALIDATION_SHARE = 0.25
@@ -45,55 +45,6 @@ class TrainingResult:
     members: list[Connectivity]
     position: Position
     stopped: bool
-
-
-class TrainingStep:
-    """One optimiser step on one minibatch, with the connectivity that belongs to the step.
-
-    Reused memory: the masks of a step overwrite those of the step before.
-    """
-
-    def __init__(
-        self, model: Model, optimizer: torch.optim.Optimizer, options: TrainingOptions
-    ) -> None:
-        from lightning_fabric import Fabric  # Slow to import, and needed only here.
-
-        self._fabric = Fabric(
-            accelerator=model.device.type, devices=1, precision=options.precision
-        )
-        self._module, self._optimizer = self._fabric.setup(model, optimizer, move_to_device=False)
-        self._model = model
-        self._options = options
-        source = model.connectivity_source(options.seed, options.n_orderings)
-        n_fixed = options.n_orderings or 0
-        self._fixed = [source.training(index) for index in range(n_fixed)]
-        self._source = source
-        self._masks: NetworkMasks | None = None
-        self._parameters = list(model.parameters())
-
-    def __call__(self, step: int, rows: Tensor, multiplier: float = 1.0) -> Tensor:
-        """Train on ``rows`` and return their summed log-probability (before the update).
-
-        ``multiplier`` scales the learning rate.
-        """
-        options = self._options
-        connectivity = (
-            self._fixed[step % len(self._fixed)] if self._fixed else self._source.training(step)
-        )
-        self._masks = self._model.masks(connectivity, self._masks)
-        random = None
-        if self._model.config.dropout:
-            random = torch.Generator(rows.device)
-            random.manual_seed(derived_seed(options.seed, DROPOUT, step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = options.learning_rate * multiplier
-        log_prob = self._module(rows, self._masks, random).sum()
-        self._optimizer.zero_grad()
-        self._fabric.backward(-log_prob / len(rows))
-        if options.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self._parameters, options.clip_norm, foreach=True)
-        self._optimizer.step()
-        return log_prob.detach()
 
 
 class Trainer:
@@ -168,7 +119,7 @@ class Trainer:
         TrainingResult
             Also after Ctrl-C: with the best weights so far, and the checkpoint written.
         """
-        take_step = TrainingStep(self.state.model, self.state.optimizer, self.options)
+        take_step = TrainingStep(self.state, self.options)
         saved_at = time.monotonic()
         with _interruptible() as was_stopped:
             while not was_stopped() and self._advance_phase():
@@ -292,7 +243,8 @@ class Trainer:
         elif self.state.best is None:
             raise DivergedError(
                 f"Training diverged in epoch {int(self._epoch)}: the validation rows score "
-                f"{validation}. Use a smaller learning_rate (it was {self.options.learning_rate:g})."
+                f"{validation}. Use a smaller learning_rate than "
+                f"{self.options.learning_rate:g}."
             )
         elif position.phase == "steady":
             self._leave_steady()

@@ -88,7 +88,9 @@ class TrainingOptions:
         ):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not low <= value <= high:
-                raise OptionError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}.")
+                raise OptionError(
+                    f"{name} must be a number from {low:g} to {high:g}, got {value!r}."
+                )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -121,7 +123,9 @@ def parse_duration(text: str | float | int) -> float:
     else:
         parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
         if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", str(text).lower()):
-            raise OptionError(f"A time is a number of seconds or a text like 90s, 10m, 1h30m; {text!r}.")
+            raise OptionError(
+                f"A time is a number of seconds or a text like 90s, 10m, 1h30m; {text!r}."
+            )
         seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
     if not (seconds >= 0 and math.isfinite(seconds)):
         raise OptionError(f"A time must be at least 0 seconds, got {text!r}.")
@@ -147,7 +151,9 @@ class Budget:
         self, max_seconds: float | None, max_epochs: int | None, *, used_seconds: float = 0.0
     ) -> None:
         if max_epochs is not None and (not isinstance(max_epochs, int) or max_epochs < 0):
-            raise OptionError(f"max_epochs must be a whole number of at least 0, got {max_epochs!r}.")
+            raise OptionError(
+                f"max_epochs must be a whole number of at least 0, got {max_epochs!r}."
+            )
         self.max_seconds = max_seconds
         self.max_epochs = max_epochs
         self.used_seconds = used_seconds

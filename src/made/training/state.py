@@ -7,12 +7,11 @@ options, the run goes on exactly as it would have.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from made.errors import CheckpointError
 from made.model import Model
@@ -20,6 +19,7 @@ from made.training.options import TrainingOptions
 
 # Averaging touches every weight; done every few steps (with the decay to match) it costs nothing.
 AVERAGE_EVERY = 4
+_KINDS = ("matrices", "vectors")
 
 Snapshot = dict[str, Tensor]
 Phase = Literal["steady", "decay", "done"]
@@ -59,11 +59,12 @@ class Position:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: Any) -> Position:
+    def from_json(cls, content: object) -> Position:
         if not isinstance(content, dict) or set(content) != {item.name for item in fields(cls)}:
             raise CheckpointError("The checkpoint does not say where the run was.")
-        history = [Epoch(**line) for line in content["history"]]
-        return cls(**(content | {"history": history}))
+        values: dict[str, Any] = dict(content)
+        values["history"] = [Epoch(**line) for line in values["history"]]
+        return cls(**values)
 
 
 class TrainingState:
@@ -83,10 +84,11 @@ class TrainingState:
     def __init__(self, model: Model, options: TrainingOptions) -> None:
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
-        self.optimizer = make_optimizer(model, options)
+        self.weights, self.gradients = flatten(model)
+        self.optimizer = make_optimizer(self.weights, options)
         self.best: Snapshot | None = None
         self._decay = options.average_decay
-        self._pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
+        self._averages, _ = flatten(self.average)
 
     @torch.no_grad()
     def update_average(self, step: int) -> None:
@@ -94,62 +96,88 @@ class TrainingState:
         if not self._decay or (step + 1) % AVERAGE_EVERY:
             return
         decay = min(self._decay, (1 + step) / (10 + step)) ** AVERAGE_EVERY
-        averages = [average for average, _ in self._pairs]
-        torch._foreach_lerp_(averages, [weight for _, weight in self._pairs], 1 - decay)
+        for average, weights in zip(self._averages, self.weights, strict=True):
+            average.lerp_(weights, 1 - decay)
 
     @torch.no_grad()
     def settle_average(self) -> None:
         """Make the average equal to the weights where no average is wanted."""
         if not self._decay:
-            for average, weight in self._pairs:
-                average.copy_(weight)
+            for average, weights in zip(self._averages, self.weights, strict=True):
+                average.copy_(weights)
+
+    def _tensors(self) -> Snapshot:
+        """Return all tensors of the run under their names."""
+        tensors: Snapshot = {}
+        for kind, weights, averages in zip(_KINDS, self.weights, self._averages, strict=True):
+            tensors[f"weights.{kind}"] = weights
+            tensors[f"average.{kind}"] = averages
+            for key, value in self.optimizer.state.get(weights, {}).items():
+                tensors[f"optimizer.{kind}.{key}"] = value
+        return tensors
 
     def snapshot(self) -> Snapshot:
         """Return copies of all tensors."""
-        tensors = {f"weights.{name}": value for name, value in self.model.named_parameters()}
-        tensors |= {f"average.{name}": value for name, value in self.average.named_parameters()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
-        return {name: value.detach().clone() for name, value in tensors.items()}
+        return {name: value.detach().clone() for name, value in self._tensors().items()}
 
     @torch.no_grad()
     def restore(self, snapshot: Snapshot) -> None:
         """Copy all tensors of ``snapshot`` back."""
-        try:
-            for name, value in self.model.named_parameters():
-                value.copy_(snapshot[f"weights.{name}"])
-            for name, value in self.average.named_parameters():
-                value.copy_(snapshot[f"average.{name}"])
-            state: dict[str, dict[str, Tensor]] = {}
-            for full, value in snapshot.items():
-                kind, _, rest = full.partition(".")
-                if kind == "optimizer":
-                    key, _, name = rest.partition(".")
-                    state.setdefault(name, {})[key] = value.clone()
-            for name, value in self.model.named_parameters():
-                if name in state:
-                    self.optimizer.state[value] = state[name]
-        except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"The checkpoint does not fit the model: {error}.") from error
+        for kind, weights in zip(_KINDS, self.weights, strict=True):
+            prefix = f"optimizer.{kind}."
+            kept = {
+                name.removeprefix(prefix): value.clone()
+                for name, value in snapshot.items()
+                if name.startswith(prefix)
+            }
+            if kept:
+                self.optimizer.state[weights] = kept
+        tensors = self._tensors()
+        if {name: value.shape for name, value in tensors.items()} != {
+            name: value.shape for name, value in snapshot.items()
+        }:
+            raise CheckpointError("The checkpoint does not fit the model.")
+        for name, value in tensors.items():
+            value.copy_(snapshot[name])
 
 
-def make_optimizer(model: Model, options: TrainingOptions) -> torch.optim.Optimizer:
-    """Return the optimiser of ``model``; matrices decay, vectors do not."""
-    parameters = list(model.parameters())
+Runs = tuple[nn.Parameter, nn.Parameter]
+
+
+def flatten(model: Model) -> tuple[Runs, tuple[Tensor, Tensor]]:
+    """Move all parameters into two runs of memory, matrices and vectors.
+
+    Returns the runs and their gradients. The parameters, and their gradients, become views of
+    the runs: what touches every weight (optimiser, norm, average) then is one call instead of
+    one for each.
+    """
+    runs, gradients = [], []
+    for is_matrix in (True, False):
+        parameters = [p for p in model.parameters() if (p.ndim > 1) == is_matrix]
+        device = model.device
+        run = nn.Parameter(torch.empty(sum(p.numel() for p in parameters), device=device))
+        gradient = run.grad = torch.zeros_like(run)
+        start = 0
+        for parameter in parameters:
+            view = slice(start, start + parameter.numel())
+            run.data[view] = parameter.detach().reshape(-1)
+            parameter.data = run.data[view].view(parameter.shape)
+            if parameter.requires_grad:
+                parameter.grad = gradient[view].view(parameter.shape)
+            start = view.stop
+        runs.append(run)
+        gradients.append(gradient)
+    return (runs[0], runs[1]), (gradients[0], gradients[1])
+
+
+def make_optimizer(weights: Runs, options: TrainingOptions) -> torch.optim.Optimizer:
+    """Return the optimiser of flattened weights; matrices decay, vectors do not."""
+    matrices, vectors = weights
     groups = [
-        {
-            "params": [parameter for parameter in parameters if parameter.ndim > 1],
-            "weight_decay": options.weight_decay,
-        },
-        {
-            "params": [parameter for parameter in parameters if parameter.ndim <= 1],
-            "weight_decay": 0.0,
-        },
+        {"params": [matrices], "weight_decay": options.weight_decay},
+        {"params": [vectors], "weight_decay": 0.0},
     ]
-    makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
-        "adamw": lambda groups, lr: torch.optim.AdamW(groups, lr=lr, fused=True),
-        # The published code: decay .95, epsilon 1e-5, and steps of the rule's own length.
-        "adadelta": lambda groups, lr: torch.optim.Adadelta(groups, lr=lr, rho=0.95, eps=1e-5),
-    }
-    return makers[options.optimizer](groups, lr=options.learning_rate)
+    if options.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
+    # The published code: decay .95, epsilon 1e-5, and steps of the rule's own length.
+    return torch.optim.Adadelta(groups, lr=options.learning_rate, rho=0.95, eps=1e-5)

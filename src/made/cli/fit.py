@@ -1,0 +1,186 @@
+"""``made fit``: parse, call `made.fit`, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from made.cli.running import (
+    INTERRUPTED,
+    AsJson,
+    DataPath,
+    Debug,
+    Device,
+    IdColumn,
+    NoHeader,
+    Seed,
+    Split,
+    Threads,
+    print_facts,
+    print_json,
+    reports_errors,
+    say,
+    seconds_since_start,
+)
+from made.errors import OptionError
+
+_NETWORK = "Network"
+_TRAINING = "Training"
+
+
+def _network(text: str, *flags: str) -> typer.models.OptionInfo:
+    return typer.Option(*flags, help=text, rich_help_panel=_NETWORK, show_default=False)
+
+
+def _training(text: str, *flags: str) -> typer.models.OptionInfo:
+    return typer.Option(*flags, help=text, rich_help_panel=_TRAINING, show_default=False)
+
+
+@reports_errors
+def fit(
+    data: DataPath,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model file to write.")],
+    valid: Annotated[
+        Path | None, typer.Option(help="Validation rows; by default a tenth is held out.")
+    ] = None,
+    orderings: Annotated[
+        str | None, typer.Option(help='Orderings to train on: a number, "all", or "auto".')
+    ] = None,
+    members: Annotated[
+        int | None, typer.Option(help="Connectivities in the ensemble (16).", show_default=False)
+    ] = None,
+    hidden: Annotated[str, _network("Widths of the hidden layers.")] = "500,500",
+    max_time: Annotated[
+        str | None, typer.Option(help="Time for everything: 90s, 10m, 1h (10m).")
+    ] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(help="For runs that must repeat exactly; lifts the time limit.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help='"default", or "paper": the published recipe.')] = (
+        "default"
+    ),
+    activation: Annotated[str | None, _network("relu, elu, gelu, tanh or softplus.")] = None,
+    residual: Annotated[
+        bool | None, _network("Layers add to the one before.", "--residual/--no-residual")
+    ] = None,
+    normalization: Annotated[str | None, _network("none or cumulative_rms.")] = None,
+    direct_input: Annotated[
+        bool | None, _network("Connect inputs to outputs.", "--direct-input/--no-direct-input")
+    ] = None,
+    direct_hidden: Annotated[
+        bool | None,
+        _network("Connect all hidden layers to outputs.", "--direct-hidden/--no-direct-hidden"),
+    ] = None,
+    conditioning: Annotated[
+        bool | None, _network("Weights on the masks.", "--conditioning/--no-conditioning")
+    ] = None,
+    dropout: Annotated[float | None, _network("Fraction of hidden units dropped.")] = None,
+    hidden_degrees: Annotated[str | None, _network("fixed or redrawn.")] = None,
+    spread: Annotated[str | None, _network("Hidden degrees: random or even.")] = None,
+    initialization: Annotated[str | None, _network("scaled or orthogonal.")] = None,
+    validation_members: Annotated[
+        int | None, _training("Members that score the validation rows (all).")
+    ] = None,
+    batch_size: Annotated[int | None, _training("Rows in a minibatch.")] = None,
+    optimizer: Annotated[str | None, _training("adamw or adadelta.")] = None,
+    learning_rate: Annotated[float | None, _training("Step size.")] = None,
+    weight_decay: Annotated[float | None, _training("Decay of weight matrices.")] = None,
+    warm_up: Annotated[int | None, _training("Steps until the full learning rate.")] = None,
+    schedule: Annotated[str | None, _training("decay or constant.")] = None,
+    clip_norm: Annotated[float | None, _training("Longest gradient; 0 for no limit.")] = None,
+    average_decay: Annotated[float | None, _training("Of the average of weights; 0: none.")] = None,
+    patience: Annotated[int | None, _training("Epochs without improvement to wait for.")] = None,
+    precision: Annotated[str | None, _training("32-true, bf16-mixed or 16-mixed.")] = None,
+    split: Split = None,
+    no_header: NoHeader = False,
+    id_column: IdColumn = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Where an interrupted run is kept (OUT.checkpoint).")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fit a model to the rows of DATA and write it to --out.
+
+    An .npz file with arrays "train" and "valid" gives both. Ctrl-C keeps the best weights so
+    far; the same command with --resume goes on.
+    """
+    del debug
+    from made.storage import check_writable
+
+    # Before anything slow: a mistake in a path or a number is found now.
+    check_writable(out)
+    widths = _widths(hidden)
+    place = checkpoint or out.with_name(out.name + ".checkpoint")
+    from made.density import TrainingInterrupted, fit_timed
+
+    try:
+        density = fit_timed(
+            data, valid, seconds_since_start(), orderings=orderings, members=members,
+            hidden=widths, seed=seed, max_time=max_time, max_epochs=max_epochs, preset=preset,
+            activation=activation, residual=residual, normalization=normalization,
+            direct_input=direct_input, direct_hidden=direct_hidden, conditioning=conditioning,
+            dropout=dropout, hidden_degrees=hidden_degrees, spread=spread,
+            initialization=initialization, validation_members=validation_members,
+            batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
+            weight_decay=weight_decay, warm_up=warm_up, schedule=schedule, clip_norm=clip_norm,
+            average_decay=average_decay, patience=patience, precision=precision, split=split,
+            header=not no_header, id_column=id_column, device=device, threads=threads,
+            checkpoint=place, resume=resume,
+        )  # fmt: skip
+    except TrainingInterrupted as stop:
+        record = stop.density.record
+        say(
+            f"Stopped in epoch {record.epochs}. The best weights so far (epoch "
+            f"{record.best_epoch}, validation {record.validation_log_prob:.3f} nats a row) are "
+            f"kept in {place}.\nGo on with the same command and --resume; add --max-time 0 to "
+            "write them as a model now."
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    density.save(out)
+    place.unlink(missing_ok=True)
+    record = density.record
+    if as_json:
+        print_json(
+            {
+                "model": str(out),
+                "n_train_rows": record.n_train_rows,
+                "n_columns": density.schema.n_columns,
+                "n_members": density.n_members,
+                "orderings": record.options["n_orderings"] or "all",
+                "validation_log_prob": record.validation_log_prob,
+                "validation_standard_error": record.validation_standard_error,
+                "epochs": record.epochs,
+                "best_epoch": record.best_epoch,
+                "seconds": round(seconds_since_start(), 3),
+                "seed": seed,
+            }
+        )
+        return
+    print_facts(
+        [
+            ("model", str(out)),
+            ("columns", str(density.schema.n_columns)),
+            ("members", f"{density.n_members}, a mixture"),
+            (
+                "validation",
+                f"{record.validation_log_prob:.3f} +- {record.validation_standard_error:.3f} nats "
+                f"a row ({record.n_validation_rows} rows)",
+            ),
+            ("epochs", f"{record.epochs}, best {record.best_epoch}"),
+            ("time", f"{seconds_since_start():.0f} s"),
+        ]
+    )
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise OptionError(f"--hidden lists the widths of the layers, like 500,500; got {text!r}.")
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,214 @@
+"""``made score``, ``made sample``, ``made info``: parse, call the density, print."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from made.cli.running import (
+    AsJson,
+    DataPath,
+    Debug,
+    Device,
+    IdColumn,
+    ModelPath,
+    NoHeader,
+    Seed,
+    Split,
+    Threads,
+    print_facts,
+    print_json,
+    print_table,
+    reports_errors,
+    say,
+    using_threads,
+)
+
+
+@reports_errors
+def score(
+    model: ModelPath,
+    data: DataPath,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write a log-probability a row: .csv, .parquet or .npy."),
+    ] = None,
+    split: Split = None,
+    no_header: NoHeader = False,
+    id_column: IdColumn = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Score the rows of DATA: log p(x) in nats, exact.
+
+    Scoring draws nothing; --seed is accepted because every command takes it.
+    """
+    del seed, debug
+    from made.progress import terminal_progress
+    from made.table import check_output, read_table, without_column, write_columns
+
+    if out is not None:
+        check_output(out)
+    from made.density import load
+    from made.fitting import standard_error
+
+    density = load(model).to(device)
+    table = read_table(data, split=split, header=not no_header)
+    columns = {}
+    if id_column is not None:
+        table, columns[id_column] = without_column(table, id_column)
+    with using_threads(threads), terminal_progress("scoring") as bar:
+        scores = density.log_prob(table, progress=bar)
+    if out is not None:
+        columns["log_prob"] = scores
+        write_columns(out, columns)
+    if not len(scores):
+        say("Note: the data has no rows; there is no mean.")
+    mean = float(scores.mean()) if len(scores) else None
+    error = standard_error(scores) if len(scores) else None
+    bits = None if mean is None else -mean / math.log(2) / density.schema.n_columns
+    if as_json:
+        print_json(
+            {
+                "model": str(model),
+                "n_rows": len(scores),
+                "mean_log_prob": mean,
+                "standard_error": error,
+                "bits_per_column": bits,
+                "exact": True,
+                "out": None if out is None else str(out),
+            }
+        )
+        return
+    facts = [("rows", str(len(scores)))]
+    if mean is not None:
+        facts += [
+            ("mean log p", f"{mean:.4f} +- {error:.4f} nats a row"),
+            ("bits per column", f"{bits:.4f}"),
+        ]
+    if out is not None:
+        facts.append(("written", str(out)))
+    print_facts(facts)
+
+
+@reports_errors
+def sample(
+    model: ModelPath,
+    n_rows: Annotated[int, typer.Option("-n", "--rows", help="Number of rows to draw.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write; without it, CSV on standard output."),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Draw rows from the model. Row r of a seed is the same however many rows are drawn."""
+    del debug
+    from made.progress import terminal_progress
+    from made.table import check_output, named_columns, write_columns
+
+    if out is not None:
+        check_output(out)
+    from made.density import load
+
+    density = load(model).to(device)
+    with using_threads(threads), terminal_progress("sampling") as bar:
+        values = density.sample_values(n_rows, seed=seed, progress=bar)
+    columns = named_columns(values, density.schema)
+    if out is not None:
+        write_columns(out, columns)
+    if as_json:
+        content = {"model": str(model), "n_rows": n_rows, "seed": seed, "out": str(out)}
+        if out is None:
+            rows = {name: cells.tolist() for name, cells in columns.items()}
+            content = content | {"out": None, "columns": rows}
+        print_json(content)
+    elif out is None:
+        import pyarrow
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(pyarrow.table(columns), sys.stdout.buffer)
+    else:
+        print_facts([("rows", str(n_rows)), ("written", str(out))])
+
+
+@reports_errors
+def info(
+    model: ModelPath,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show the nats and seconds of every epoch.")
+    ] = False,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a model file holds.
+
+    Nothing is drawn; --seed is accepted because every command takes it.
+    """
+    del seed, debug
+    from made.modelfile import read_header
+
+    header = read_header(model)
+    record, network = header.record, header.network
+    if as_json:
+        content = {
+            "model": str(model),
+            "made_version": record.made_version,
+            "n_columns": header.schema.n_columns,
+            "columns": header.schema.names,
+            "n_members": header.n_members,
+            "n_weights": header.n_weights,
+            "network": network.to_json(),
+            "training": record.options,
+            "n_train_rows": record.n_train_rows,
+            "n_validation_rows": record.n_validation_rows,
+            "validation_log_prob": record.validation_log_prob,
+            "validation_standard_error": record.validation_standard_error,
+            "best_epoch": record.best_epoch,
+            "epochs": record.epochs,
+            "seconds": record.seconds,
+        }
+        print_json(content | ({"history": record.history} if history else {}))
+        return
+    if history:
+        rows = [
+            [str(line["epoch"]), _nats(line["train"]), _nats(line["validation"]),
+             f"{line['seconds']:.1f}"]
+            for line in record.history
+        ]  # fmt: skip
+        print_table(["epoch", "train", "validation", "seconds"], rows)
+        return
+    names = header.schema.names
+    options = [name for name in ("residual", "direct_input", "direct_hidden", "conditioning")
+               if getattr(network, name)]  # fmt: skip
+    print_facts(
+        [
+            ("model", str(model)),
+            ("columns", f"{len(names)}: {', '.join(names[:6])}{', ...' if names[6:] else ''}"),
+            ("members", f"{header.n_members}, a mixture"),
+            ("network", f"{list(network.hidden)} {network.activation}"
+             + "".join(f", {name}" for name in options)),
+            ("weights", f"{header.n_weights:,}"),
+            ("orderings", f"{record.options.get('n_orderings') or 'all'} while training"),
+            ("trained on", f"{record.n_train_rows} rows, {record.epochs} epochs (best "
+             f"{record.best_epoch}), {record.seconds:.0f} s"),
+            ("validation", f"{record.validation_log_prob:.4f} +- "
+             f"{record.validation_standard_error:.4f} nats a row, {record.n_validation_rows} rows"),
+            ("written by", f"made {record.made_version}, torch {record.torch_version}"),
+        ]
+    )  # fmt: skip
+
+
+def _nats(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

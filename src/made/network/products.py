@@ -1,0 +1,283 @@
+"""Masked products, y = (W * M) x + (U * M) 1 + b: dense, or over the blocks that are not zero.
+
+A layer asks an `Edges` object for its product; which one it is decides how the mask is applied,
+never what comes out. Knows masks and blocks; knows nothing of layers or connectivities.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from made.blocks import Triangle
+
+
+class Edges(Protocol):
+    """The edges of one masked matrix under one connectivity."""
+
+    def product(
+        self,
+        inputs: Tensor,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        conditioning: nn.Parameter | None,
+        by_input: bool,
+    ) -> Tensor:
+        """Return ``(W * M) x + (U * M) 1 + b``, shape ``(n_rows, n_out)``.
+
+        W and U have shape ``(n_out, n_in)``, or ``(n_in, n_out)`` if stored ``by_input``.
+        """
+        ...
+
+
+class DenseEdges:
+    """The mask as a matrix of zeros and ones: plain, differentiable to any order, any device."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    def product(
+        self,
+        inputs: Tensor,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        conditioning: nn.Parameter | None,
+        by_input: bool,
+    ) -> Tensor:
+        shift = bias
+        if conditioning is not None:
+            conditioned = (_by_output(conditioning, by_input) * self.mask).sum(dim=1)
+            shift = conditioned if bias is None else conditioned + bias
+        return F.linear(inputs, _by_output(weight, by_input) * self.mask, shift)
+
+
+class TriangularEdges:
+    """The mask as blocks of a sorted matrix: half of the arithmetic, for training on the CPU.
+
+    The backward pass writes the gradients into ``.grad`` of the parameters, in memory that is
+    used again at every step: memory that is new at every step costs as much as the products. So
+    one backward pass follows one forward pass, and gradients are not added up.
+    """
+
+    def __init__(self, triangle: Triangle) -> None:
+        self._buffers: dict[str, Tensor] = {}
+        self._strips: dict[bool, list[Tensor]] = {}
+        self._by_input = False
+        self.triangle = triangle
+        self.move(triangle)
+
+    def move(self, triangle: Triangle) -> None:
+        """Take another connectivity; memory, and blocks that stay the same, are kept."""
+        if triangle.blocks is not self.triangle.blocks:
+            self._strips.clear()
+        if triangle.blocks is not self.triangle.blocks or triangle.moves != self.triangle.moves:
+            # Gradients of edges that are cut are zero, and stay so while the blocks stay.
+            self._buffers.clear()
+        self.triangle = triangle
+        self.input_order = _index(triangle.input_order)
+        self.output_order = _index(triangle.output_order)
+
+    def product(
+        self,
+        inputs: Tensor,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        conditioning: nn.Parameter | None,
+        by_input: bool,
+    ) -> Tensor:
+        self._by_input = by_input
+        return _TriangularProduct.apply(inputs, weight, bias, conditioning, self)
+
+    def sort(self, parameter: Tensor, name: str) -> Tensor:
+        """Return W or U in sorted order, (n_out, n_in), with the strips of its blocks masked."""
+        matrix = _by_output(parameter, self._by_input)
+        result = self._buffer(name, parameter)
+        if not self.triangle.moves:
+            for block in self.triangle.blocks:
+                span = slice(block.start, block.stop)
+                result[span, : block.end].copy_(matrix[span, : block.end])
+        source = matrix
+        for number, (dim, order) in enumerate(self._moves()):
+            last = number + 1 == len(self._moves())
+            target = result if last else self._buffer("rows", parameter)
+            _gather(source, dim, order, target)
+            source = target
+        self._mask_strips(result)
+        return result
+
+    def gradient_buffer(self, parameter: Tensor, name: str) -> Tensor:
+        """Return where the gradient in sorted order, (n_out, n_in), is written."""
+        if self.triangle.moves:
+            return self._buffer(name, parameter)
+        # Nothing moves: the gradient of the parameter is that memory.
+        gradient = _grad(parameter)
+        if name not in self._buffers:
+            self._buffers[name] = gradient.zero_()
+        return _by_output(gradient, self._by_input)
+
+    def unsort(self, gradient: Tensor, parameter: Tensor) -> None:
+        """Mask a gradient in sorted order and write it to its parameter."""
+        self._mask_strips(gradient)
+        if not self.triangle.moves:
+            return
+        source = gradient
+        for number, (dim, order) in enumerate(reversed(self._moves())):
+            last = number + 1 == len(self._moves())
+            whole = _by_output(_grad(parameter), self._by_input)
+            target = whole if last else self._buffer("rows", parameter)
+            _scatter(source, dim, order, target)
+            source = target
+
+    def _moves(self) -> list[tuple[int, Tensor]]:
+        """Return what sorting moves: dimensions and the orders that they take."""
+        orders = ((0, self.output_order), (1, self.input_order))
+        return [(dim, order) for dim, order in orders if order is not None]
+
+    def _buffer(self, name: str, parameter: Tensor) -> Tensor:
+        """Return memory for a matrix, the same at every call, zero at first."""
+        found = self._buffers.get(name)
+        if found is None:
+            found = self._buffers[name] = torch.zeros_like(parameter)
+        return _by_output(found, self._by_input)
+
+    def _mask_strips(self, matrix: Tensor) -> None:
+        if self._by_input not in self._strips:
+            # In the layout of the matrix, or the two would be walked across each other.
+            masks = [
+                torch.as_tensor(block.mask, dtype=torch.float32) for block in self.triangle.blocks
+            ]
+            self._strips[self._by_input] = [
+                mask.t().contiguous().t() if self._by_input else mask for mask in masks
+            ]
+        strips = self._strips[self._by_input]
+        for block, strip in zip(self.triangle.blocks, strips, strict=True):
+            if block.full < block.end:
+                matrix[block.start : block.stop, block.full : block.end].mul_(strip)
+
+
+def _by_output(matrix: Tensor, by_input: bool) -> Tensor:
+    """Return the matrix as ``(n_out, n_in)``."""
+    return matrix.t() if by_input else matrix
+
+
+def _gather(matrix: Tensor, dim: int, order: Tensor, out: Tensor) -> None:
+    """Write the rows (0) or columns (1) of ``matrix`` in the given order to ``out``."""
+    if matrix.is_contiguous():
+        torch.index_select(matrix, dim, order, out=out)
+    else:
+        # Stored by input: whole runs of memory move instead of single numbers.
+        torch.index_select(matrix.t(), 1 - dim, order, out=out.t())
+
+
+def _scatter(matrix: Tensor, dim: int, order: Tensor, out: Tensor) -> None:
+    """Undo `_gather`."""
+    if matrix.is_contiguous():
+        out.index_copy_(dim, order, matrix)
+    else:
+        out.t().index_copy_(1 - dim, order, matrix.t())
+
+
+class _TriangularProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        conditioning: Tensor | None,
+        edges: TriangularEdges,
+    ) -> Tensor:
+        triangle = edges.triangle
+        sorted_inputs = inputs
+        if edges.input_order is not None:
+            sorted_inputs = inputs.index_select(1, edges.input_order)
+        sorted_weight = edges.sort(weight, "weight")
+        result = inputs.new_empty(len(inputs), triangle.n_outputs)
+        for block in triangle.blocks:
+            span = slice(block.start, block.stop)
+            if block.end:
+                torch.mm(
+                    sorted_inputs[:, : block.end],
+                    sorted_weight[span, : block.end].T,
+                    out=result[:, span],
+                )
+            else:
+                result[:, span].zero_()
+        if conditioning is not None:
+            result += _row_sums(edges, edges.sort(conditioning, "conditioning"))
+        if edges.output_order is not None:
+            unsorted = torch.empty_like(result)
+            result = unsorted.index_copy_(1, edges.output_order, result)
+        if bias is not None:
+            result += bias
+        ctx.edges = edges
+        ctx.parameters = (weight, bias, conditioning)
+        ctx.needs_inputs = ctx.needs_input_grad[0]
+        ctx.save_for_backward(sorted_inputs, sorted_weight)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        edges: TriangularEdges = ctx.edges
+        blocks = edges.triangle.blocks
+        sorted_inputs, sorted_weight = ctx.saved_tensors
+        weight, bias, conditioning = ctx.parameters
+        gradient = gradients[0]
+        if bias is not None:
+            torch.sum(gradient, dim=0, out=_grad(bias))
+        if edges.output_order is not None:
+            gradient = gradient.index_select(1, edges.output_order)
+        products = edges.gradient_buffer(weight, "weight gradient")
+        for block in blocks:
+            span = slice(block.start, block.stop)
+            if block.end:
+                torch.mm(
+                    gradient[:, span].T,
+                    sorted_inputs[:, : block.end],
+                    out=products[span, : block.end],
+                )
+        edges.unsort(products, weight)
+        if conditioning is not None:
+            sums = gradient.sum(dim=0)[:, None]
+            products = edges.gradient_buffer(conditioning, "conditioning gradient")
+            for block in blocks:
+                span = slice(block.start, block.stop)
+                products[span, : block.end].copy_(sums[span].expand(-1, block.end))
+            edges.unsort(products, conditioning)
+        if not ctx.needs_inputs:
+            return None, None, None, None, None
+        result = torch.zeros_like(sorted_inputs)
+        begin = 0
+        for block in blocks:
+            # The inputs behind the border of the block before: seen from this block on.
+            if begin < block.end:
+                torch.mm(
+                    gradient[:, block.start :],
+                    sorted_weight[block.start :, begin : block.end],
+                    out=result[:, begin : block.end],
+                )
+                begin = block.end
+        if edges.input_order is not None:
+            result = torch.empty_like(result).index_copy_(1, edges.input_order, result)
+        return result, None, None, None, None
+
+
+def _row_sums(edges: TriangularEdges, matrix: Tensor) -> Tensor:
+    sums = matrix.new_empty(edges.triangle.n_outputs)
+    for block in edges.triangle.blocks:
+        span = slice(block.start, block.stop)
+        torch.sum(matrix[span, : block.end], dim=1, out=sums[span])
+    return sums
+
+
+def _grad(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
+
+
+def _index(order: Any) -> Tensor | None:
+    return None if order is None else torch.as_tensor(order)
