@@ -60,7 +60,7 @@ def binarized_digits(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return training and test rows of 64 binary pixels, split by the seed."""
     from sklearn.datasets import load_digits
 
-    rows = (load_digits(return_X_y=True)[0] >= 8).astype(np.uint8)
+    rows = (np.asarray(load_digits(return_X_y=True)[0]) >= 8).astype(np.uint8)
     rows = rows[generator(seed, HOLDOUT).permutation(len(rows))]
     return rows[_N_TEST:], rows[:_N_TEST]
 
