@@ -22,3 +22,9 @@ def encode(columns: Sequence[Column], values: Tensor) -> Tensor:
     """
     assert values.shape[1] == len(columns)
     return values
+
+
+def encode_column(column: Column, values: Tensor) -> Tensor:
+    """Return the input features of one column, shape ``(n_rows, n_inputs)``, of its values."""
+    assert column.n_inputs == 1
+    return values[:, None]

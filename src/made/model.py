@@ -123,9 +123,8 @@ class Model(nn.Module):
         """Return `log_conditionals`."""
         return self.log_conditionals(values, wiring, dropout_random)
 
-    def sample_column(self, column: int, outputs: Tensor, uniforms: Tensor) -> Tensor:
-        """Return draws of one column, shape ``(n_rows,)``, from all outputs and its uniforms."""
-        parameters = outputs[:, self.output_slices[column]]
+    def draw_column(self, column: int, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return draws of one column, shape ``(n_rows,)``, from its parameters and uniforms."""
         return FAMILIES[self.columns[column].family].sample(parameters, uniforms)
 
     def log_prob(self, values: Tensor, wiring: Wiring) -> Tensor:

@@ -125,15 +125,20 @@ class MaskedAutoencoder(nn.Module):
             readout.initialize(random, 0.1, orthogonal)
         self.output_bias.copy_(output_bias)
 
-    def wire(self, connectivity: Connectivity) -> Wiring:
-        """Return the edges of ``connectivity`` as dense masks."""
+    def masks(self, connectivity: Connectivity) -> list[Tensor]:
+        """Return the masks of all matrices as zeros and ones: hidden layers, then readouts."""
         device, dtype = self.output_bias.device, self.output_bias.dtype
-        edges: list[Edges] = []
+        masks = []
         for degrees_out, degrees_in, strict in self._degree_pairs(connectivity):
             above = torch.as_tensor(degrees_out, device=device)
             below = torch.as_tensor(degrees_in, device=device)
             mask = output_mask(above, below) if strict else hidden_mask(above, below)
-            edges.append(DenseEdges(mask.to(dtype)))
+            masks.append(mask.to(dtype))
+        return masks
+
+    def wire(self, connectivity: Connectivity) -> Wiring:
+        """Return the edges of ``connectivity`` as dense masks."""
+        edges: list[Edges] = [DenseEdges(mask) for mask in self.masks(connectivity)]
         return self._wiring(connectivity, edges)
 
     def triangles(

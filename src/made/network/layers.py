@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from made.blocks import sorting_order
-from made.network.products import Edges
+from made.network.products import Edges, by_output
 
 NORM_EPSILON = 1e-6
 
@@ -47,6 +47,14 @@ class MaskedLinear(nn.Module):
 
     def forward(self, inputs: Tensor, edges: Edges) -> Tensor:
         return edges.product(inputs, self.weight, self.bias, self.conditioning, self.by_input)
+
+    def masked(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``W * M``, shape ``(n_out, n_in)``, and ``(U * M) 1 + b``, shape ``(n_out,)``."""
+        weight = by_output(self.weight, self.by_input) * mask
+        shift = weight.new_zeros(len(weight)) if self.bias is None else self.bias
+        if self.conditioning is not None:
+            shift = shift + (by_output(self.conditioning, self.by_input) * mask).sum(dim=1)
+        return weight, shift
 
     @torch.no_grad()
     def initialize(self, random: torch.Generator, scale: float, orthogonal: bool) -> None:

@@ -49,9 +49,9 @@ class DenseEdges:
     ) -> Tensor:
         shift = bias
         if conditioning is not None:
-            conditioned = (_by_output(conditioning, by_input) * self.mask).sum(dim=1)
+            conditioned = (by_output(conditioning, by_input) * self.mask).sum(dim=1)
             shift = conditioned if bias is None else conditioned + bias
-        return F.linear(inputs, _by_output(weight, by_input) * self.mask, shift)
+        return F.linear(inputs, by_output(weight, by_input) * self.mask, shift)
 
 
 class TriangularEdges:
@@ -93,7 +93,7 @@ class TriangularEdges:
 
     def sort(self, parameter: Tensor, name: str) -> Tensor:
         """Return W or U in sorted order, (n_out, n_in), with the strips of its blocks masked."""
-        matrix = _by_output(parameter, self._by_input)
+        matrix = by_output(parameter, self._by_input)
         result = self._buffer(name, parameter)
         if not self.triangle.moves:
             for block in self.triangle.blocks:
@@ -116,7 +116,7 @@ class TriangularEdges:
         gradient = _grad(parameter)
         if name not in self._buffers:
             self._buffers[name] = gradient.zero_()
-        return _by_output(gradient, self._by_input)
+        return by_output(gradient, self._by_input)
 
     def unsort(self, gradient: Tensor, parameter: Tensor) -> None:
         """Mask a gradient in sorted order and write it to its parameter."""
@@ -126,7 +126,7 @@ class TriangularEdges:
         source = gradient
         for number, (dim, order) in enumerate(reversed(self._moves())):
             last = number + 1 == len(self._moves())
-            whole = _by_output(_grad(parameter), self._by_input)
+            whole = by_output(_grad(parameter), self._by_input)
             target = whole if last else self._buffer("rows", parameter)
             _scatter(source, dim, order, target)
             source = target
@@ -141,7 +141,7 @@ class TriangularEdges:
         found = self._buffers.get(name)
         if found is None:
             found = self._buffers[name] = torch.zeros_like(parameter)
-        return _by_output(found, self._by_input)
+        return by_output(found, self._by_input)
 
     def _mask_strips(self, matrix: Tensor) -> None:
         if self._by_input not in self._strips:
@@ -158,7 +158,7 @@ class TriangularEdges:
                 matrix[block.start : block.stop, block.full : block.end].mul_(strip)
 
 
-def _by_output(matrix: Tensor, by_input: bool) -> Tensor:
+def by_output(matrix: Tensor, by_input: bool) -> Tensor:
     """Return the matrix as ``(n_out, n_in)``."""
     return matrix.t() if by_input else matrix
 

@@ -1,5 +1,6 @@
-"""One connectivity at work: sampling along its ordering."""
+"""One connectivity at work: every unit sorted by degree, computed once."""
 
 from made.ordered.reference import sample_reference
+from made.ordered.sampling import OrderedCache, sample_ordered
 
-__all__ = ["sample_reference"]
+__all__ = ["OrderedCache", "sample_ordered", "sample_reference"]

@@ -36,5 +36,7 @@ def sample_reference(model: Model, connectivity: Connectivity, uniforms: np.ndar
     draws = torch.as_tensor(np.ascontiguousarray(uniforms), device=model.device)
     for column in connectivity.order.tolist():
         outputs = model.parameters_of(values, wiring)
-        values[:, column] = model.sample_column(column, outputs, draws[:, column])
+        values[:, column] = model.draw_column(
+            column, outputs[:, model.output_slices[column]], draws[:, column]
+        )
     return values.cpu().numpy()

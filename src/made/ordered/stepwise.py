@@ -1,0 +1,138 @@
+"""Drawing rows in plain torch, every hidden unit computed once: any family, any device.
+
+A twin of `kernels` without compiled code: before a block of steps, products bring in everything
+earlier; inside it, each step adds the little that its own block contributes. Knows the ordered
+network and the families of its columns.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from made.encoding import encode_column
+from made.network.autoencoder import ACTIVATIONS
+from made.network.layers import NORM_EPSILON
+from made.ordered.network import INPUTS, OrderedMatrix, OrderedNetwork
+
+_BLOCK_STEPS = 32
+
+
+class _Walk:
+    """The state of one walk through the steps: what is final so far, for all rows."""
+
+    def __init__(self, ordered: OrderedNetwork, n_rows: int) -> None:
+        device = ordered.model.device
+        self.ordered = ordered
+        self.config = ordered.model.config
+        self.activate = ACTIVATIONS[self.config.activation]
+        inputs = torch.zeros(int(ordered.input_starts[-1]), n_rows, device=device)
+        # Values of a unit for all rows lie side by side, source by source.
+        self.values = {INPUTS: inputs}
+        self.products: list[Tensor] = []
+        self.squares: list[Tensor] = []
+        for layer, matrix in enumerate(ordered.hidden):
+            self.values[layer] = torch.zeros(len(matrix.shift), n_rows, device=device)
+            self.products.append(matrix.shift[:, None].repeat(1, n_rows))
+            self.squares.append(torch.zeros(n_rows, device=device))
+        shift = ordered.output_shift + sum(readout.shift for readout in ordered.readouts)
+        self.outputs = shift[:, None].repeat(1, n_rows)
+
+    def add(self, matrix: OrderedMatrix, target: Tensor, rows: slice, columns: slice) -> None:
+        """Add a piece of a matrix times final values to the products of its rows."""
+        if rows.start < rows.stop and columns.start < columns.stop:
+            values = self.values[matrix.source][columns]
+            target[rows].addmm_(matrix.weight[rows, columns], values)
+
+    def finish(self, layer: int, units: slice) -> None:
+        """Turn the products of ``units``, all of one degree, into activations."""
+        if units.start == units.stop:
+            return
+        products = self.products[layer]
+        if self.config.residual and layer:
+            products[units] += self.products[layer - 1][units]
+        normed = products[units]
+        if self.ordered.gains:
+            self.squares[layer] += normed.square().sum(dim=0)
+            mean = self.squares[layer] / units.stop
+            gain = self.ordered.gains[layer][units, None]
+            normed = normed * torch.rsqrt(mean + NORM_EPSILON) * gain
+        self.values[layer][units] = self.activate(normed)
+
+
+@torch.no_grad()
+def draw_stepwise(
+    ordered: OrderedNetwork,
+    uniforms: Tensor,
+    known: Tensor,
+    *,
+    block_steps: int = _BLOCK_STEPS,
+) -> Tensor:
+    """Draw rows along the ordering.
+
+    Parameters
+    ----------
+    ordered : OrderedNetwork
+    uniforms : Tensor, shape (n_rows, n_columns)
+    known : Tensor, shape (n_rows, n_known)
+        Values of the first ``n_known`` columns of the ordering.
+
+    Returns
+    -------
+    Tensor, shape (n_rows, n_columns)
+    """
+    model, order = ordered.model, ordered.connectivity.order.tolist()
+    n_known = known.shape[1]
+    walk = _Walk(ordered, len(uniforms))
+    result = torch.empty(uniforms.shape, dtype=torch.float32, device=uniforms.device)
+    for step in range(n_known):
+        _place(walk, step, known[:, step], result)
+    edges = [0, n_known] if n_known else [0]
+    edges += [*range(n_known + block_steps, ordered.n_columns, block_steps), ordered.n_columns]
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        _add_earlier(walk, start, stop)
+        for step in range(start, stop):
+            _add_own_block(walk, start, step)
+            if step >= n_known:
+                column = order[step]
+                span = slice(*ordered.output_starts[step : step + 2].tolist())
+                parameters = walk.outputs[span].T
+                draws = model.draw_column(column, parameters, uniforms[:, column])
+                _place(walk, step, draws, result)
+    return result
+
+
+def _place(walk: _Walk, step: int, values: Tensor, result: Tensor) -> None:
+    """Enter the values of a step's column."""
+    ordered = walk.ordered
+    column = int(ordered.connectivity.order[step])
+    result[:, column] = values
+    span = slice(*ordered.input_starts[step : step + 2].tolist())
+    walk.values[INPUTS][span] = encode_column(ordered.model.columns[column], values).T
+
+
+def _spans(walk: _Walk, start: int, stop: int) -> list[tuple[OrderedMatrix, Tensor, slice]]:
+    """Return all matrices, where their products go, and the rows that become final."""
+    ordered = walk.ordered
+    spans = []
+    for layer, matrix in enumerate(ordered.hidden):
+        rows = slice(ordered.begin(layer, start), ordered.begin(layer, stop))
+        spans.append((matrix, walk.products[layer], rows))
+    for readout in ordered.readouts:
+        rows = slice(int(ordered.output_starts[start]), int(ordered.output_starts[stop]))
+        spans.append((readout, walk.outputs, rows))
+    return spans
+
+
+def _add_earlier(walk: _Walk, start: int, stop: int) -> None:
+    for matrix, target, rows in _spans(walk, start, stop):
+        walk.add(matrix, target, rows, slice(0, walk.ordered.begin(matrix.source, start)))
+
+
+def _add_own_block(walk: _Walk, start: int, step: int) -> None:
+    ordered = walk.ordered
+    for number, (matrix, target, rows) in enumerate(_spans(walk, step, step + 1)):
+        left = ordered.begin(matrix.source, start)
+        walk.add(matrix, target, rows, slice(left, ordered.limit(matrix.source, step)))
+        if number < len(ordered.hidden):
+            walk.finish(number, rows)
