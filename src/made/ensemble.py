@@ -16,13 +16,16 @@ from torch import Tensor
 
 from made.errors import OptionError
 from made.model import Model
-from made.ordered import sample_reference
+from made.network.autoencoder import Wiring
+from made.ordered import OrderedCache, sample_ordered
 from made.orderings import Connectivity
 from made.progress import NoProgress, Progress
 from made.uniforms import MEMBER_CHOICE, uniforms
 
 # Rows that are scored together: the activations of 1000 units then take a few megabytes.
-_CHUNK_ROWS = 2048
+_CHUNK_ROWS = 1024
+# Rows that are drawn together: between two chunks Ctrl-C is heard and progress is shown.
+_DRAW_ROWS = 4096
 
 
 class Ensemble:
@@ -47,6 +50,7 @@ class Ensemble:
         self.model = model
         self.members = tuple(members)
         self.weights = _check_weights(weights, len(members))
+        self._cache = OrderedCache(model)
 
     @property
     def n_members(self) -> int:
@@ -63,8 +67,9 @@ class Ensemble:
         watch = progress or NoProgress()
         self.model.eval()
         result = np.empty((len(values), self.n_members))
+        wiring = None
         for k, member in enumerate(self.members):
-            wiring = self.model.network.wire(member)
+            wiring = self._wire(member, min(len(values), _CHUNK_ROWS), wiring)
             for start in range(0, len(values), _CHUNK_ROWS):
                 rows = values[start : start + _CHUNK_ROWS].to(self.model.device, torch.float32)
                 result[start : start + len(rows), k] = self.model.log_prob(rows, wiring).cpu()
@@ -90,19 +95,30 @@ class Ensemble:
         depends on the seed and its number alone. Returns float32, ``(n_rows, n_columns)``.
         """
         watch = progress or NoProgress()
+        result = np.empty((n_rows, self.model.n_columns), dtype=np.float32)
+        for start in range(0, n_rows, _DRAW_ROWS):
+            stop = min(start + _DRAW_ROWS, n_rows)
+            result[start:stop] = self._draw(first_row + start, stop - start, seed)
+            watch.update(stop, n_rows)
+        return result
+
+    def _draw(self, first_row: int, n_rows: int, seed: int) -> np.ndarray:
         choice = uniforms(seed, first_row, n_rows, 1, MEMBER_CHOICE)[:, 0]
         # The last bound is 1 whatever the rounding, so that every uniform finds a member.
         bounds = np.cumsum(self.weights)[:-1]
         chosen = np.searchsorted(bounds, choice, side="right")
         cells = uniforms(seed, first_row, n_rows, self.model.n_columns)
         result = np.empty((n_rows, self.model.n_columns), dtype=np.float32)
-        done = 0
         for k in np.unique(chosen):
             rows = np.flatnonzero(chosen == k)
-            result[rows] = sample_reference(self.model, self.members[k], cells[rows])
-            done += len(rows)
-            watch.update(done, n_rows)
+            result[rows] = sample_ordered(self._cache, self.members[k], cells[rows])
         return result
+
+    def _wire(self, member: Connectivity, n_rows: int, before: Wiring | None) -> Wiring:
+        network = self.model.network
+        if self.model.device.type == "cpu":
+            return network.wire_prepared(member, n_rows, before)
+        return network.wire(member)
 
 
 def _check_weights(weights: np.ndarray | Sequence[float] | None, n_members: int) -> np.ndarray:

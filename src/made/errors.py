@@ -44,5 +44,9 @@ class DivergedError(MadeError, ArithmeticError):
     """Training lost all weights to infinities before a single good validation."""
 
 
+class WeightsError(MadeError, ValueError):
+    """Weights that are not finite: nothing can be drawn from them."""
+
+
 class MadeNotice(UserWarning):
     """Something that a user should know of, though nothing is wrong."""

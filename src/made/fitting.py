@@ -132,7 +132,7 @@ def fit_table(
         result = _train(
             splits, network, training, budget, device, checkpoint, resume, on_epoch, progress
         )
-        ensemble = Ensemble(result.model.to("cpu").eval(), result.members)
+        ensemble = Ensemble(_detached(result.model), result.members)
         scores = ensemble.log_prob(torch.as_tensor(splits.valid))
     record = FitRecord(
         made_version=__version__,
@@ -256,6 +256,15 @@ def _train(
     if resume and checkpoint is not None and checkpoint.exists():
         trainer.resume(load_checkpoint(checkpoint, run))
     return trainer.run(checkpoint, run)
+
+
+def _detached(model: Model) -> Model:
+    """Return a copy on the CPU whose weights share no memory with the training state."""
+    copied = Model(model.columns, model.config)
+    with torch.no_grad():
+        for target, source in zip(copied.parameters(), model.parameters(), strict=True):
+            target.copy_(source)
+    return copied.eval().requires_grad_(False)
 
 
 def _resolve(preset: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,38 @@ class TriangularEdges:
         self._mask_strips(result)
         return result
 
+    def sort_inputs(self, inputs: Tensor) -> Tensor:
+        """Return the inputs in sorted order."""
+        return inputs if self.input_order is None else inputs.index_select(1, self.input_order)
+
+    def conditioned_shift(self, conditioning: Tensor | None) -> Tensor | None:
+        """Return ``(U * M) 1`` in sorted order, shape ``(n_out,)``."""
+        if conditioning is None:
+            return None
+        matrix = self.sort(conditioning, "conditioning")
+        sums = matrix.new_empty(self.triangle.n_outputs)
+        for block in self.triangle.blocks:
+            span = slice(block.start, block.stop)
+            torch.sum(matrix[span, : block.end], dim=1, out=sums[span])
+        return sums
+
+    def multiply(self, inputs: Tensor, weight: Tensor, shift: Tensor | None) -> Tensor:
+        """Return ``W x + shift`` of sorted inputs and weights, the outputs in their own order."""
+        result = inputs.new_empty(len(inputs), self.triangle.n_outputs)
+        for block in self.triangle.blocks:
+            span = slice(block.start, block.stop)
+            if block.end:
+                torch.mm(
+                    inputs[:, : block.end], weight[span, : block.end].T, out=result[:, span]
+                )
+            else:
+                result[:, span].zero_()
+        if shift is not None:
+            result += shift
+        if self.output_order is None:
+            return result
+        return torch.empty_like(result).index_copy_(1, self.output_order, result)
+
     def gradient_buffer(self, parameter: Tensor, name: str) -> Tensor:
         """Return where the gradient in sorted order, (n_out, n_in), is written."""
         if self.triangle.moves:
@@ -180,6 +212,27 @@ def _scatter(matrix: Tensor, dim: int, order: Tensor, out: Tensor) -> None:
         out.t().index_copy_(1 - dim, order, matrix.t())
 
 
+class PreparedEdges(TriangularEdges):
+    """Blocks whose weights are sorted once and then used for many batches, without gradients."""
+
+    _prepared: tuple[Tensor, Tensor | None] | None = None
+
+    def product(
+        self,
+        inputs: Tensor,
+        weight: nn.Parameter,
+        bias: nn.Parameter | None,
+        conditioning: nn.Parameter | None,
+        by_input: bool,
+    ) -> Tensor:
+        self._by_input = by_input
+        if self._prepared is None:
+            shift = self.conditioned_shift(conditioning)
+            self._prepared = self.sort(weight, "weight"), shift
+        result = self.multiply(self.sort_inputs(inputs), *self._prepared)
+        return result if bias is None else result.add_(bias)
+
+
 class _TriangularProduct(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -190,27 +243,10 @@ class _TriangularProduct(torch.autograd.Function):
         conditioning: Tensor | None,
         edges: TriangularEdges,
     ) -> Tensor:
-        triangle = edges.triangle
-        sorted_inputs = inputs
-        if edges.input_order is not None:
-            sorted_inputs = inputs.index_select(1, edges.input_order)
+        sorted_inputs = edges.sort_inputs(inputs)
         sorted_weight = edges.sort(weight, "weight")
-        result = inputs.new_empty(len(inputs), triangle.n_outputs)
-        for block in triangle.blocks:
-            span = slice(block.start, block.stop)
-            if block.end:
-                torch.mm(
-                    sorted_inputs[:, : block.end],
-                    sorted_weight[span, : block.end].T,
-                    out=result[:, span],
-                )
-            else:
-                result[:, span].zero_()
-        if conditioning is not None:
-            result += _row_sums(edges, edges.sort(conditioning, "conditioning"))
-        if edges.output_order is not None:
-            unsorted = torch.empty_like(result)
-            result = unsorted.index_copy_(1, edges.output_order, result)
+        shift = edges.conditioned_shift(conditioning)
+        result = edges.multiply(sorted_inputs, sorted_weight, shift)
         if bias is not None:
             result += bias
         ctx.edges = edges
@@ -263,14 +299,6 @@ class _TriangularProduct(torch.autograd.Function):
         if edges.input_order is not None:
             result = torch.empty_like(result).index_copy_(1, edges.input_order, result)
         return result, None, None, None, None
-
-
-def _row_sums(edges: TriangularEdges, matrix: Tensor) -> Tensor:
-    sums = matrix.new_empty(edges.triangle.n_outputs)
-    for block in edges.triangle.blocks:
-        span = slice(block.start, block.stop)
-        torch.sum(matrix[span, : block.end], dim=1, out=sums[span])
-    return sums
 
 
 def _grad(parameter: Tensor) -> Tensor:

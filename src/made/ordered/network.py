@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from made.blocks import sorting_order
+from made.errors import WeightsError
 from made.model import Model
 from made.network.autoencoder import FROM_INPUT
 from made.network.layers import MaskedLinear
@@ -87,7 +88,7 @@ def order_network(model: Model, connectivity: Connectivity) -> OrderedNetwork:
 
     Raises
     ------
-    FloatingPointError
+    WeightsError
         If a weight is not finite: nothing could be drawn from it.
     """
     network = model.network
@@ -111,7 +112,9 @@ def order_network(model: Model, connectivity: Connectivity) -> OrderedNetwork:
         readouts.append(matrix)
     for name, value in model.named_parameters():
         if not bool(torch.isfinite(value).all()):
-            raise FloatingPointError(f"{name} holds values that are not finite.")
+            raise WeightsError(
+                f"{name} holds NaN or infinity: nothing can be drawn from it. Fit the model again."
+            )
     return OrderedNetwork(
         model=model,
         connectivity=connectivity,

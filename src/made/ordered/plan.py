@@ -15,8 +15,8 @@ import numpy as np
 from made.network.config import NetworkConfig
 from made.ordered.network import INPUTS, OrderedNetwork
 
-BLOCK_STEPS = 128
-RUN_STEPS = 16
+BLOCK_STEPS = 192
+RUN_STEPS = 24
 
 ACTIVATION_CODES = {"relu": 0, "elu": 1, "gelu": 2, "tanh": 3, "softplus": 4}
 

@@ -19,9 +19,9 @@ from made.ordered.plan import Plan, make_plan
 from made.ordered.stepwise import draw_stepwise
 from made.orderings import Connectivity
 
-# Rows that a tile of the kernel computes side by side. Products then have fixed shapes, so that a
-# row does not depend on how many are drawn; the small tile is for a handful of rows.
-_TILE, _SMALL_TILE = 64, 8
+# Rows that a tile of the kernel computes side by side. Products have few, fixed shapes, so that a
+# row does not depend on how many others are drawn with it; the small ones are for a row or a few.
+_TILES = (1, 8, 128)
 _MAX_CACHE_BYTES = 512 * 2**20
 
 
@@ -35,9 +35,9 @@ class OrderedCache:
         self.model = model
         self.max_bytes = max_bytes
         self._version: tuple[tuple[int, int], ...] = ()
-        self._entries: OrderedDict[tuple[Any, ...], tuple[OrderedNetwork | Plan, int]] = (
-            OrderedDict()
-        )
+        self._entries: OrderedDict[
+            tuple[int, int | None], tuple[OrderedNetwork | Plan, int, Connectivity]
+        ] = OrderedDict()
 
     def ordered(self, connectivity: Connectivity) -> OrderedNetwork:
         """Return the ordered network of ``connectivity``."""
@@ -47,7 +47,7 @@ class OrderedCache:
             matrices = (*ordered.hidden, *ordered.readouts)
             return ordered, sum(matrix.weight.nbytes for matrix in matrices)
 
-        return self._get(("ordered", *_key(connectivity)), build)
+        return self._get(connectivity, None, build)
 
     def plan(self, connectivity: Connectivity, n_known: int) -> Plan:
         """Return the kernel's plan of ``connectivity`` with ``n_known`` columns known."""
@@ -56,22 +56,24 @@ class OrderedCache:
             plan = make_plan(order_network(self.model, connectivity), n_known)
             return plan, plan.n_bytes
 
-        return self._get((n_known, *_key(connectivity)), build)
+        return self._get(connectivity, n_known, build)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def n_bytes(self) -> int:
-        return sum(size for _, size in self._entries.values())
+        return sum(size for _, size, _ in self._entries.values())
 
-    def _get(self, key: tuple[Any, ...], build: Any) -> Any:
+    def _get(self, connectivity: Connectivity, n_known: int | None, build: Any) -> Any:
+        key = (id(connectivity), n_known)
         version = tuple((p.data_ptr(), p._version) for p in self.model.parameters())
         if version != self._version:
             self._entries.clear()
             self._version = version
         if key not in self._entries:
-            self._entries[key] = build()
+            # The connectivity is kept too: as long as it lives, no other has its identity.
+            self._entries[key] = (*build(), connectivity)
             while self.n_bytes > self.max_bytes and len(self._entries) > 1:
                 self._entries.popitem(last=False)
         self._entries.move_to_end(key)
@@ -105,7 +107,7 @@ def sample_ordered(
 
     Raises
     ------
-    FloatingPointError
+    WeightsError
         If the weights hold NaN or infinity.
     """
     model = cache.model
@@ -130,7 +132,7 @@ def sample_ordered(
 
     from made.ordered import kernels
 
-    lanes = _TILE if len(uniforms) > _SMALL_TILE else _SMALL_TILE
+    lanes = next((tile for tile in _TILES if len(uniforms) <= tile), _TILES[-1])
     with _blas_threads().limit(limits=1, user_api="blas"):
         n_threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         if len(uniforms) <= lanes or n_threads == 1:
@@ -146,13 +148,6 @@ def has_kernel(model: Model) -> bool:
     only_binary = all(column.family == "bernoulli" for column in model.columns)
     has_matrices = len(model.network.hidden) + len(model.network.readouts) > 0
     return only_binary and has_matrices and model.device.type == "cpu"
-
-
-def _key(connectivity: Connectivity) -> tuple[bytes, ...]:
-    return (
-        connectivity.order.tobytes(),
-        *(degrees.tobytes() for degrees in connectivity.hidden_degrees),
-    )
 
 
 @lru_cache(maxsize=1)
