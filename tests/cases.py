@@ -50,7 +50,8 @@ def binary_columns(n_columns: int) -> list[Column]:
 
 def random_model(n_columns: int, seed: int = 0, **options: Any) -> Model:
     """Return a model with weights far from their start, so that nothing is zero by luck."""
-    model = Model(binary_columns(n_columns), NetworkConfig(**({"hidden": (13, 9)} | options)))
+    chosen: dict[str, Any] = {"hidden": (13, 9)} | options
+    model = Model(binary_columns(n_columns), NetworkConfig(**chosen))
     random = torch.Generator().manual_seed(seed)
     values = (torch.rand(30, n_columns, generator=random) < 0.4).float()
     model.initialize(seed, values)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from cases import NETWORKS, every_row, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import NETWORKS, every_row, random_model
 from made.ensemble import Ensemble
 from made.model import Model
 from made.orderings import Connectivity

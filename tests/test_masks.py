@@ -1,6 +1,7 @@
 """check_autoregressive and mask_autoencoder, on modules of users."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_an_edge_behind_a_dead_relu_is_found(bias: float) -> None:
 
     rows = torch.rand(50, 4)
     assert torch.equal(Planted()(rows), made(rows))
-    with pytest.raises(NotAutoregressiveError, match="Output 2 .* depends on input 1 "):
+    with pytest.raises(NotAutoregressiveError, match=r"Output 2 .* depends on input 1 "):
         check_autoregressive(Planted(), ORDERING)
 
 
@@ -107,7 +108,10 @@ def test_a_derivative_that_is_not_a_number_is_no_proof() -> None:
 
 def test_several_inputs_and_parameters_a_column() -> None:
     module = nn.Sequential(nn.Linear(5, 30), nn.ELU(), nn.Linear(30, 6))
-    columns = {"input_columns": [0, 0, 0, 1, 2], "output_columns": [0, 1, 1, 1, 2, 2]}
+    columns: dict[str, Any] = {
+        "input_columns": [0, 0, 0, 1, 2],
+        "output_columns": [0, 1, 1, 1, 2, 2],
+    }
     made = mask_autoencoder(module, [1, 2, 0], **columns)
     check_autoregressive(made, [1, 2, 0], **columns)
     with pytest.raises(OptionError, match="Pass input_columns"):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from cases import NETWORKS, every_row, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import made.ordered.stepwise as stepwise
+from cases import NETWORKS, every_row, random_model
 from made.ensemble import Ensemble
 from made.errors import WeightsError
 from made.model import Model

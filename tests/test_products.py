@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from cases import NETWORKS, random_model
 
 import made.network.autoencoder as autoencoder
+from cases import NETWORKS, random_model
 from made.blocks import triangle
 from made.model import Model
 from made.orderings import Connectivity

@@ -6,7 +6,7 @@ Every probability that leaves this module is in nats (log) and exact.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from made.errors import OptionError
 from made.fitting import find_device, fit_table
 from made.modelfile import FitRecord, Fitted
 from made.progress import Progress, terminal_progress
-from made.table import Schema, binary_values, read_table, to_container
+from made.table import Schema, binary_values, named_columns, read_table, to_container
 from made.training.state import Epoch
 from made.uniforms import check_seed
 
@@ -135,16 +135,22 @@ class Density:
         >>> density.sample(3, seed=1).shape
         (3, 2)
         """
-        values = self.sample_values(n_rows, seed=seed, progress=progress)
+        n_drawn = _check_n_rows(n_rows)
+        values = self._fitted.ensemble.sample(n_drawn, check_seed(seed), progress=progress)
         return to_container(values, self.schema)
 
-    def sample_values(
-        self, n_rows: int, *, seed: int = 0, progress: Progress | None = None
-    ) -> np.ndarray:
-        """Draw rows as `sample` does; return float32 values whatever the model was fitted to."""
-        if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
-            raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
-        return self._fitted.ensemble.sample(int(n_rows), check_seed(seed), progress=progress)
+    def sample_chunks(
+        self, n_rows: int, *, seed: int = 0, chunk_rows: int = 65536
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Draw the rows that `sample` draws, a chunk of named columns at a time.
+
+        For more rows than memory holds. There is at least one chunk, though it may be empty.
+        """
+        n_drawn, checked = _check_n_rows(n_rows), check_seed(seed)
+        for first in range(0, max(n_drawn, 1), chunk_rows):
+            n_chunk = min(chunk_rows, n_drawn - first)
+            values = self._fitted.ensemble.sample(n_chunk, checked, first_row=first)
+            yield named_columns(values, self.schema)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to ``path``, whole or not at all. `made.load` reads it back.
@@ -159,6 +165,12 @@ class Density:
     def _values(self, data: Any, split: str | None) -> torch.Tensor:
         table = read_table(data, split=split)
         return torch.as_tensor(binary_values(table, self.schema))
+
+
+def _check_n_rows(n_rows: int) -> int:
+    if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
+        raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
+    return int(n_rows)
 
 
 class TrainingInterrupted(KeyboardInterrupt):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from made.progress import Progress
 
 from made.cli.running import (
     AsJson,
@@ -115,7 +121,7 @@ def sample(
     """Draw rows from the model. Row r of a seed is the same however many rows are drawn."""
     del debug
     from made.progress import terminal_progress
-    from made.table import check_output, named_columns, write_columns
+    from made.table import check_output, write_chunks
 
     if out is not None:
         check_output(out)
@@ -123,23 +129,43 @@ def sample(
 
     density = load(model).to(device)
     with using_threads(threads), terminal_progress("sampling") as bar:
-        values = density.sample_values(n_rows, seed=seed, progress=bar)
-    columns = named_columns(values, density.schema)
-    if out is not None:
-        write_columns(out, columns)
-    if as_json:
-        content = {"model": str(model), "n_rows": n_rows, "seed": seed, "out": str(out)}
-        if out is None:
-            rows = {name: cells.tolist() for name, cells in columns.items()}
-            content = content | {"out": None, "columns": rows}
-        print_json(content)
-    elif out is None:
-        import pyarrow
-        import pyarrow.csv
-
-        pyarrow.csv.write_csv(pyarrow.table(columns), sys.stdout.buffer)
-    else:
+        chunks = _watched(density.sample_chunks(n_rows, seed=seed), n_rows, bar)
+        if out is not None:
+            write_chunks(out, chunks, n_rows)
+        elif not as_json:
+            _print_csv(chunks)
+    content = {"model": str(model), "n_rows": n_rows, "seed": seed}
+    if as_json and out is not None:
+        print_json(content | {"out": str(out)})
+    elif as_json:
+        columns: dict[str, list] = {}
+        for chunk in chunks:
+            for name, cells in chunk.items():
+                columns.setdefault(name, []).extend(cells.tolist())
+        print_json(content | {"out": None, "columns": columns})
+    elif out is not None:
         print_facts([("rows", str(n_rows)), ("written", str(out))])
+
+
+def _watched(
+    chunks: Iterator[dict[str, np.ndarray]], n_rows: int, bar: Progress
+) -> Iterator[dict[str, np.ndarray]]:
+    """Hand the chunks on and report how many rows there are so far."""
+    done = 0
+    bar.update(0, n_rows, "preparing (kernels are compiled once for a machine)")
+    for chunk in chunks:
+        done += len(next(iter(chunk.values())))
+        bar.update(done, n_rows, f"{done:,} rows")
+        yield chunk
+
+
+def _print_csv(chunks: Iterator[dict[str, np.ndarray]]) -> None:
+    import pyarrow
+    import pyarrow.csv
+
+    for number, chunk in enumerate(chunks):
+        options = pyarrow.csv.WriteOptions(include_header=number == 0)
+        pyarrow.csv.write_csv(pyarrow.table(chunk), sys.stdout.buffer, options)
 
 
 @reports_errors

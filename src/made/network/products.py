@@ -129,9 +129,7 @@ class TriangularEdges:
         for block in self.triangle.blocks:
             span = slice(block.start, block.stop)
             if block.end:
-                torch.mm(
-                    inputs[:, : block.end], weight[span, : block.end].T, out=result[:, span]
-                )
+                torch.mm(inputs[:, : block.end], weight[span, : block.end].T, out=result[:, span])
             else:
                 result[:, span].zero_()
         if shift is not None:

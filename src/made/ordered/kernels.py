@@ -217,9 +217,7 @@ def _draw_tile(plan, uniforms, known, result, n_lanes):
                 )
             for step in range(start, stop):
                 for q in range(n_matrices):
-                    first, last = _add_near(
-                        plan, run, start, stop, step, q, products, activations
-                    )
+                    first, last = _add_near(plan, run, start, stop, step, q, products, activations)
                     if q < plan.n_hidden:
                         _finish_units(plan, q, first, last, products, activations, squares)
                 # The inverse cdf: 1 where u >= 1 / (1 + exp(logit)), that is where the odds

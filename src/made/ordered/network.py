@@ -147,5 +147,3 @@ def _sorted_matrix(
 
 def _take(vector: Tensor, order: np.ndarray | None) -> Tensor:
     return vector if order is None else vector[torch.as_tensor(order)]
-
-

@@ -8,11 +8,12 @@ the arrays are laid out for `kernels`.
 
 from __future__ import annotations
 
+import itertools
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from made.network.config import NetworkConfig
 from made.ordered.network import INPUTS, OrderedNetwork
 
 BLOCK_STEPS = 192
@@ -68,120 +69,131 @@ def make_plan(
     run_steps: int = RUN_STEPS,
 ) -> Plan:
     """Cut the steps from ``n_known`` on, and the weights with them."""
-    n_columns = ordered.n_columns
-    block_edges = _edges(n_known, n_columns, block_steps)
-    run_edges = np.unique(
-        np.concatenate(
-            [
-                _edges(int(start), int(stop), run_steps)
-                for start, stop in zip(block_edges[:-1], block_edges[1:], strict=True)
-            ]
-            or [block_edges]
-        )
-    )
+    n_columns, n_hidden = ordered.n_columns, len(ordered.hidden)
     matrices = (*ordered.hidden, *ordered.readouts)
-    n_hidden = len(ordered.hidden)
-    steps = range(n_columns)
-    begins = {
-        source: np.array([ordered.begin(source, step) for step in range(n_columns + 1)])
-        for source in range(INPUTS, n_hidden)
-    }
-    limits = {
-        source: np.array([ordered.limit(source, step) for step in steps])
-        for source in range(INPUTS, n_hidden)
-    }
     widths = [len(matrix.shift) for matrix in ordered.hidden]
-    source_bases = np.concatenate([[0], begins[INPUTS][-1:], *[[w] for w in widths]]).cumsum()
-    target_bases = np.concatenate([[0], *[[w] for w in widths]]).cumsum()
-    weights = [matrix.weight.cpu().numpy() for matrix in matrices]
-    source_begin = np.array([begins[m.source] for m in matrices]).reshape(-1, n_columns + 1)
-    source_limit = np.array([limits[m.source] for m in matrices]).reshape(-1, n_columns)
-    target_begin = np.array(
-        [*(begins[layer] for layer in range(n_hidden)),
-         *(ordered.output_starts for _ in ordered.readouts)]
-    ).reshape(-1, n_columns + 1)  # fmt: skip
-
-    def cut(cells: list[tuple[int, int, int, int]]) -> tuple[np.ndarray, np.ndarray]:
-        """Return pieces of all matrices, one list entry (rows from, to, columns from, to) each."""
-        pieces, offsets, end = [], [], 0
-        for number, (first, last, left, right) in enumerate(cells):
-            piece = weights[number % len(matrices)][first:last, left:right].ravel()
-            pieces.append(piece)
-            offsets.append(end)
-            end += len(piece)
-        flat = np.concatenate(pieces) if pieces else np.empty(0)
-        shape = (len(cells) // max(len(matrices), 1), len(matrices))
-        return flat.astype(np.float32), np.array(offsets, dtype=np.int64).reshape(shape)
-
-    numbers = range(len(matrices))
-    last_known = max(n_known - 1, 0)
-    # Outputs of known columns are not needed, and without known columns there is nothing.
-    known, known_offsets = cut(
-        [
-            (0, target_begin[q, n_known], 0, source_limit[q, last_known])
-            if n_known and q < n_hidden
-            else (0, 0, 0, 0)
-            for q in numbers
-        ]
+    n_inputs = ordered.begin(INPUTS, n_columns)
+    target_bases = np.concatenate([[0], np.cumsum(widths, dtype=np.int64)]).astype(np.int64)
+    # Activations of all sources in one array: the inputs stand before the first layer.
+    source_bases = {INPUTS: 0} | {k: n_inputs + int(target_bases[k]) for k in range(n_hidden)}
+    cutter = _Cutter(ordered)
+    block_edges = _edges(n_known, n_columns, block_steps)
+    runs = [
+        (block_start, start, stop)
+        for block_start, block_stop in pairwise(block_edges.tolist())
+        for start, stop in pairwise(_edges(block_start, block_stop, run_steps).tolist())
+    ]
+    known, known_offsets = cutter.cut([cutter.known(n_known)])
+    far, far_offsets = cutter.cut(
+        [cutter.far(start, stop) for start, stop in pairwise(block_edges.tolist())]
     )
-    blocks = list(zip(block_edges[:-1], block_edges[1:], strict=True))
-    runs = list(zip(run_edges[:-1], run_edges[1:], strict=True))
-    block_of = [block_edges[np.searchsorted(block_edges, s, side="right") - 1] for s, _ in runs]
-    far, far_offsets = cut(
-        [
-            (target_begin[q, s], target_begin[q, e], 0, source_begin[q, s])
-            for s, e in blocks
-            for q in numbers
-        ]
-    )
-    mid, mid_offsets = cut(
-        [
-            (target_begin[q, s], target_begin[q, e], source_begin[q, b], source_begin[q, s])
-            for (s, e), b in zip(runs, block_of, strict=True)
-            for q in numbers
-        ]
-    )
-    near, near_offsets = cut(
-        [
-            (target_begin[q, s], target_begin[q, e], source_begin[q, s], source_limit[q, e - 1])
-            for s, e in runs
-            for q in numbers
-        ]
-    )
-    config: NetworkConfig = ordered.model.config
-    shift = np.concatenate(
-        [*(m.shift.detach().cpu().numpy() for m in ordered.hidden), _output_shift(ordered)]
-    )
+    mid, mid_offsets = cutter.cut([cutter.mid(*run) for run in runs])
+    near, near_offsets = cutter.cut([cutter.near(start, stop) for _, start, stop in runs])
+    shift = [matrix.shift.detach().cpu().numpy() for matrix in ordered.hidden]
+    shift.append(_output_shift(ordered))
     gains = [gain.cpu().numpy() for gain in ordered.gains]
+    config = ordered.model.config
     return Plan(
         n_hidden=n_hidden,
         n_known=n_known,
-        n_inputs=int(begins[INPUTS][-1]),
-        n_products=len(shift),
+        n_inputs=n_inputs,
+        n_products=sum(len(part) for part in shift),
         block_edges=block_edges,
-        run_edges=run_edges,
-        source_base=np.array([source_bases[m.source + 1] for m in matrices], dtype=np.int64),
+        run_edges=np.array([n_known, *(stop for _, _, stop in runs)], dtype=np.int64),
+        source_base=np.array([source_bases[m.source] for m in matrices], dtype=np.int64),
         target_base=np.array(
             [*target_bases[:n_hidden], *(target_bases[-1] for _ in ordered.readouts)],
             dtype=np.int64,
         ),
-        source_begin=source_begin.astype(np.int64),
-        source_limit=source_limit.astype(np.int64),
-        target_begin=target_begin.astype(np.int64),
+        source_begin=cutter.source_begin,
+        source_limit=cutter.source_limit,
+        target_begin=cutter.target_begin,
         known=known,
-        known_offsets=known_offsets.reshape(-1),
+        known_offsets=known_offsets[0],
         far=far,
         far_offsets=far_offsets,
         mid=mid,
         mid_offsets=mid_offsets,
         near=near,
         near_offsets=near_offsets,
-        shift=shift.astype(np.float32),
-        gains=(np.concatenate(gains) if gains else np.empty(0)).astype(np.float32),
+        shift=np.concatenate(shift).astype(np.float32),
+        gains=np.concatenate([*gains, np.empty(0)]).astype(np.float32),
         activation=ACTIVATION_CODES[config.activation],
         residual=config.residual,
         order=ordered.connectivity.order.astype(np.int64),
     )
+
+
+# Rows from, to; columns from, to: a piece of a matrix.
+_Piece = tuple[int, int, int, int]
+
+
+class _Cutter:
+    """Cuts pieces out of all matrices and lays them out one after the other."""
+
+    def __init__(self, ordered: OrderedNetwork) -> None:
+        n_columns, self.n_hidden = ordered.n_columns, len(ordered.hidden)
+        matrices = (*ordered.hidden, *ordered.readouts)
+        sources = [matrix.source for matrix in matrices]
+        self._weights = [matrix.weight.detach().cpu().numpy() for matrix in matrices]
+
+        def table(width: int, rows: list[list[int]]) -> np.ndarray:
+            return np.array(rows, dtype=np.int64).reshape(-1, width)
+
+        steps = range(n_columns + 1)
+        self.source_begin = table(
+            n_columns + 1, [[ordered.begin(source, step) for step in steps] for source in sources]
+        )
+        self.source_limit = table(
+            n_columns,
+            [[ordered.limit(source, step) for step in steps[:-1]] for source in sources],
+        )
+        targets = [starts.tolist() for starts in ordered.unit_starts]
+        targets += [ordered.output_starts.tolist() for _ in ordered.readouts]
+        self.target_begin = table(n_columns + 1, targets)
+
+    def known(self, n_known: int) -> list[_Piece]:
+        """Pieces for the hidden units that known columns decide; outputs are not needed."""
+        if not n_known:
+            return [(0, 0, 0, 0)] * len(self._weights)
+        rows, columns = self.target_begin[:, n_known], self.source_limit[:, n_known - 1]
+        return [
+            (0, int(row), 0, int(column)) if q < self.n_hidden else (0, 0, 0, 0)
+            for q, (row, column) in enumerate(zip(rows, columns, strict=True))
+        ]
+
+    def far(self, start: int, stop: int) -> list[_Piece]:
+        """Pieces from everything before a block to the block."""
+        nothing = np.zeros_like(self.source_begin[:, start])
+        return self._pieces(start, stop, nothing, self.source_begin[:, start])
+
+    def mid(self, block_start: int, start: int, stop: int) -> list[_Piece]:
+        """Pieces from the block before a run to the run."""
+        begins = self.source_begin
+        return self._pieces(start, stop, begins[:, block_start], begins[:, start])
+
+    def near(self, start: int, stop: int) -> list[_Piece]:
+        """Pieces from a run to itself."""
+        return self._pieces(
+            start, stop, self.source_begin[:, start], self.source_limit[:, stop - 1]
+        )
+
+    def cut(self, pieces: list[list[_Piece]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights of all pieces, flat, and where each begins."""
+        cuts, offsets, end = [np.empty(0, dtype=np.float32)], [], 0
+        for row in pieces:
+            offsets.append([])
+            for weight, (first, last, left, right) in zip(self._weights, row, strict=True):
+                cuts.append(weight[first:last, left:right].ravel())
+                offsets[-1].append(end)
+                end += len(cuts[-1])
+        shape = (len(pieces), len(self._weights))
+        return np.concatenate(cuts), np.array(offsets, dtype=np.int64).reshape(shape)
+
+    def _pieces(self, start: int, stop: int, left: np.ndarray, right: np.ndarray) -> list[_Piece]:
+        rows = self.target_begin[:, [start, stop]]
+        table = np.column_stack([rows, left, right]).tolist()
+        return [(first, last, begin, end) for first, last, begin, end in table]
 
 
 def _output_shift(ordered: OrderedNetwork) -> np.ndarray:

@@ -7,6 +7,8 @@ network and the families of its columns.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -89,7 +91,7 @@ def draw_stepwise(
         _place(walk, step, known[:, step], result)
     edges = [0, n_known] if n_known else [0]
     edges += [*range(n_known + block_steps, ordered.n_columns, block_steps), ordered.n_columns]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         _add_earlier(walk, start, stop)
         for step in range(start, stop):
             _add_own_block(walk, start, step)

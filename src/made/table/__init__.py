@@ -12,7 +12,7 @@ from made.table.frames import (
 )
 from made.table.readers import npz_splits, read_table
 from made.table.schema import Schema
-from made.table.writers import check_output, write_columns
+from made.table.writers import check_output, write_chunks, write_columns
 
 __all__ = [
     "Schema",
@@ -27,5 +27,6 @@ __all__ = [
     "read_table",
     "to_container",
     "without_column",
+    "write_chunks",
     "write_columns",
 ]

@@ -5,7 +5,10 @@ Knows file formats; knows nothing of what is written.
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -31,24 +34,63 @@ def write_columns(path: str | os.PathLike[str], columns: dict[str, np.ndarray]) 
 
     An .npy file has no names: it holds the columns side by side, or the single column alone.
     """
+    n_rows = len(next(iter(columns.values())))
+    write_chunks(path, iter([columns]), n_rows)
+
+
+def write_chunks(
+    path: str | os.PathLike[str], chunks: Iterator[dict[str, np.ndarray]], n_rows: int
+) -> None:
+    """Write rows that come in chunks, ``n_rows`` in all, without ever holding them together.
+
+    There must be at least one chunk, though it may be empty: it says which columns there are.
+    """
     ending = check_output(path)
     with replacing(path, ending) as temporary:
+        first = next(chunks)
+        rest = itertools.chain([first], chunks)
         if ending == ".npy":
-            arrays = list(columns.values())
-            array = arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
-            if array.dtype == object:
-                raise OutputError(f"{path}: an .npy file cannot hold text. Write .csv or .parquet.")
-            np.save(temporary, array, allow_pickle=False)
-            return
-        import pyarrow
-        import pyarrow.csv
-        import pyarrow.parquet
-
-        table = pyarrow.table(columns)
-        if ending == ".parquet":
-            pyarrow.parquet.write_table(table, temporary)
-        elif ending == ".csv":
-            pyarrow.csv.write_csv(table, temporary)
+            _write_npy(temporary, first, rest, n_rows)
         else:
-            with pyarrow.CompressedOutputStream(str(temporary), "gzip") as stream:
-                pyarrow.csv.write_csv(table, stream)
+            _write_arrow(temporary, ending, first, rest)
+
+
+def _write_npy(
+    path: Path,
+    first: dict[str, np.ndarray],
+    chunks: Iterable[dict[str, np.ndarray]],
+    n_rows: int,
+) -> None:
+    dtype = np.result_type(*first.values())
+    if dtype.kind not in "biuf":
+        raise OutputError("An .npy file cannot hold text. Write .csv or .parquet instead.")
+    shape = (n_rows,) if len(first) == 1 else (n_rows, len(first))
+    with open(path, "wb") as file:
+        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, header)
+        for chunk in chunks:
+            file.write(np.column_stack(list(chunk.values())).astype(dtype).tobytes())
+
+
+def _write_arrow(
+    path: Path,
+    ending: str,
+    first: dict[str, np.ndarray],
+    chunks: Iterable[dict[str, np.ndarray]],
+) -> None:
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    schema = pyarrow.table(first).schema
+    with ExitStack() as stack:
+        if ending == ".parquet":
+            writer = pyarrow.parquet.ParquetWriter(path, schema)
+        elif ending == ".csv":
+            writer = pyarrow.csv.CSVWriter(path, schema)
+        else:
+            stream = stack.enter_context(pyarrow.CompressedOutputStream(str(path), "gzip"))
+            writer = pyarrow.csv.CSVWriter(stream, schema)
+        stack.enter_context(writer)
+        for chunk in chunks:
+            writer.write_table(pyarrow.table(chunk))
