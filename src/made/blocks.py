@@ -1,8 +1,8 @@
 """Sorting units by degree, and the blocks of a matrix that are not zero.
 
-Sorted by degree, every masked matrix is lower-triangular in blocks: the units of a block see all
-inputs up to a border, some of the inputs in a narrow strip behind it, and nothing beyond. Knows
-degrees; knows nothing of weights, products or layers.
+Sorted by degree, every masked matrix is a staircase: an output sees the first so many inputs, and
+a block of outputs nothing beyond what its last one sees. Knows degrees; knows nothing of weights,
+products or layers.
 """
 
 from __future__ import annotations
@@ -15,17 +15,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Block:
-    """Sorted outputs ``start .. stop - 1`` and the sorted inputs that they see.
-
-    All of them see inputs ``0 .. full - 1``; which of them sees which of ``full .. end - 1`` is
-    in ``mask``, shape ``(stop - start, end - full)``; none sees an input from ``end`` on.
-    """
+    """Sorted outputs ``start .. stop - 1``: some see input ``end - 1``, none an input beyond."""
 
     start: int
     stop: int
-    full: int
     end: int
-    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Which numbers of each row of a sorted matrix stay, and which the mask makes zero.
+
+    Row i keeps ``keep_from[i] .. keep_to[i] - 1``. Products also read ``clear_from[i] ..
+    clear_to[i] - 1``, which must be zero; they read nothing else.
+    """
+
+    keep_from: np.ndarray
+    keep_to: np.ndarray
+    clear_from: np.ndarray
+    clear_to: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Triangle:
 
     ``input_order[i]`` is the input at sorted place i; None where the inputs are sorted already.
     The same for ``output_order``. Sorted output i sees the sorted inputs ``0 .. seen[i] - 1``.
+    ``rows`` are the runs of the matrix ``(n_outputs, n_inputs)``, ``columns`` those of its
+    transpose.
     """
 
     n_inputs: int
@@ -41,6 +51,8 @@ class Triangle:
     output_order: np.ndarray | None
     seen: np.ndarray
     blocks: tuple[Block, ...]
+    rows: Runs
+    columns: Runs
 
     @property
     def n_outputs(self) -> int:
@@ -95,27 +107,45 @@ def triangle(
 
     Examples
     --------
-    >>> [(b.start, b.stop, b.full, b.end) for b in
+    >>> [(block.start, block.stop, block.end) for block in
     ...  triangle(np.array([1, 1, 2, 3]), np.array([1, 2, 3]), 2, strict=False).blocks]
-    [(0, 2, 1, 1), (2, 4, 2, 3)]
+    [(0, 2, 1), (2, 4, 3)]
     """
     input_order, output_order = sorting_order(degrees_in), sorting_order(degrees_out)
     inputs = degrees_in if input_order is None else degrees_in[input_order]
     outputs = degrees_out if output_order is None else degrees_out[output_order]
     # How many of the sorted inputs each sorted output sees.
     seen = np.searchsorted(inputs, outputs, side="left" if strict else "right")
-    if before is not None and len(before.blocks) == min(n_blocks, len(outputs)):
-        blocks = before.blocks if np.array_equal(before.seen, seen) else _blocks(seen, n_blocks)
+    n_blocks = min(n_blocks, len(outputs))
+    if (
+        before is not None
+        and len(before.blocks) == n_blocks
+        and np.array_equal(before.seen, seen)
+    ):
+        shape = (before.blocks, before.rows, before.columns)
     else:
         blocks = _blocks(seen, n_blocks)
-    return Triangle(len(inputs), input_order, output_order, seen, blocks)
+        shape = (blocks, _row_runs(seen, blocks), _column_runs(seen, blocks, len(inputs)))
+    return Triangle(len(inputs), input_order, output_order, seen, *shape)
 
 
 def _blocks(seen: np.ndarray, n_blocks: int) -> tuple[Block, ...]:
-    borders = np.linspace(0, len(seen), min(n_blocks, len(seen)) + 1).round().astype(int).tolist()
-    blocks = []
-    for start, stop in pairwise(borders):
-        full, end = int(seen[start]), int(seen[stop - 1])
-        mask = np.arange(full, end)[None, :] < seen[start:stop, None]
-        blocks.append(Block(start, stop, full, end, mask))
-    return tuple(blocks)
+    borders = np.linspace(0, len(seen), n_blocks + 1).round().astype(int).tolist()
+    return tuple(
+        Block(start, stop, int(seen[stop - 1])) for start, stop in pairwise(borders)
+    )
+
+
+def _row_runs(seen: np.ndarray, blocks: tuple[Block, ...]) -> Runs:
+    sizes = [block.stop - block.start for block in blocks]
+    ends = np.repeat([block.end for block in blocks], sizes)
+    return Runs(np.zeros_like(seen), seen, seen, ends)
+
+
+def _column_runs(seen: np.ndarray, blocks: tuple[Block, ...], n_inputs: int) -> Runs:
+    inputs = np.arange(n_inputs)
+    # The first output that sees an input, and the first block that reads it.
+    first = np.searchsorted(seen, inputs, side="right")
+    block = np.searchsorted([block.end for block in blocks], inputs, side="right")
+    starts = np.array([block.start for block in blocks] + [len(seen)])
+    return Runs(first, np.full_like(inputs, len(seen)), starts[block], first)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from made.blocks import Triangle
+from made.blocks import Runs, Triangle
+
+_AS_IT_IS = np.empty(0, dtype=np.int64)
 
 
 class Edges(Protocol):
@@ -64,15 +67,12 @@ class TriangularEdges:
 
     def __init__(self, triangle: Triangle) -> None:
         self._buffers: dict[str, Tensor] = {}
-        self._strips: dict[bool, list[Tensor]] = {}
         self._by_input = False
         self.triangle = triangle
         self.move(triangle)
 
     def move(self, triangle: Triangle) -> None:
-        """Take another connectivity; memory, and blocks that stay the same, are kept."""
-        if triangle.blocks is not self.triangle.blocks:
-            self._strips.clear()
+        """Take another connectivity; memory is kept, where the blocks stay the same."""
         if triangle.blocks is not self.triangle.blocks or triangle.moves != self.triangle.moves:
             # Gradients of edges that are cut are zero, and stay so while the blocks stay.
             self._buffers.clear()
@@ -92,21 +92,22 @@ class TriangularEdges:
         return _TriangularProduct.apply(inputs, weight, bias, conditioning, self)
 
     def sort(self, parameter: Tensor, name: str) -> Tensor:
-        """Return W or U in sorted order, (n_out, n_in), with the strips of its blocks masked."""
-        matrix = by_output(parameter, self._by_input)
+        """Return W or U in sorted order, (n_out, n_in), zero where the mask cuts a block."""
+        from made.network import moves  # Compiled code: slow to import.
+
         result = self._buffer(name, parameter)
-        if not self.triangle.moves:
-            for block in self.triangle.blocks:
-                span = slice(block.start, block.stop)
-                result[span, : block.end].copy_(matrix[span, : block.end])
-        source = matrix
-        for number, (dim, order) in enumerate(self._moves()):
-            last = number + 1 == len(self._moves())
-            target = result if last else self._buffer("rows", parameter)
-            _gather(source, dim, order, target)
-            source = target
-        self._mask_strips(result)
-        return result
+        runs, order, places = self._moves()
+        moves.gather_runs(
+            parameter.detach().numpy(),
+            order,
+            places,
+            runs.keep_from,
+            runs.keep_to,
+            runs.clear_from,
+            runs.clear_to,
+            result.numpy(),
+        )
+        return by_output(result, self._by_input)
 
     def sort_inputs(self, inputs: Tensor) -> Tensor:
         """Return the inputs in sorted order."""
@@ -141,73 +142,39 @@ class TriangularEdges:
     def gradient_buffer(self, parameter: Tensor, name: str) -> Tensor:
         """Return where the gradient in sorted order, (n_out, n_in), is written."""
         if self.triangle.moves:
-            return self._buffer(name, parameter)
+            return by_output(self._buffer(name, parameter), self._by_input)
         # Nothing moves: the gradient of the parameter is that memory.
         gradient = _grad(parameter)
         if name not in self._buffers:
             self._buffers[name] = gradient.zero_()
         return by_output(gradient, self._by_input)
 
-    def unsort(self, gradient: Tensor, parameter: Tensor) -> None:
-        """Mask a gradient in sorted order and write it to its parameter."""
-        self._mask_strips(gradient)
-        if not self.triangle.moves:
-            return
-        source = gradient
-        for number, (dim, order) in enumerate(reversed(self._moves())):
-            last = number + 1 == len(self._moves())
-            whole = by_output(_grad(parameter), self._by_input)
-            target = whole if last else self._buffer("rows", parameter)
-            _scatter(source, dim, order, target)
-            source = target
+    def unsort(self, parameter: Tensor, name: str) -> None:
+        """Move the gradient from its buffer to the parameter; edges that are cut get zero."""
+        from made.network import moves
 
-    def _moves(self) -> list[tuple[int, Tensor]]:
-        """Return what sorting moves: dimensions and the orders that they take."""
-        orders = ((0, self.output_order), (1, self.input_order))
-        return [(dim, order) for dim, order in orders if order is not None]
+        runs, order, places = self._moves()
+        gradient = _grad(parameter).numpy()
+        if self.triangle.moves:
+            buffer = self._buffers[name].numpy()
+            moves.scatter_runs(buffer, order, places, runs.keep_from, runs.keep_to, gradient)
+        else:
+            moves.clear_runs(gradient, runs.clear_from, runs.clear_to)
+
+    def _moves(self) -> tuple[Runs, np.ndarray, np.ndarray]:
+        """Return the runs of a matrix as it is stored, and the orders of its two sides."""
+        orders = (self.triangle.output_order, self.triangle.input_order)
+        rows, columns = (_AS_IT_IS if order is None else order for order in orders)
+        if self._by_input:
+            return self.triangle.columns, columns, rows
+        return self.triangle.rows, rows, columns
 
     def _buffer(self, name: str, parameter: Tensor) -> Tensor:
         """Return memory for a matrix, the same at every call, zero at first."""
         found = self._buffers.get(name)
         if found is None:
-            found = self._buffers[name] = torch.zeros_like(parameter)
-        return by_output(found, self._by_input)
-
-    def _mask_strips(self, matrix: Tensor) -> None:
-        if self._by_input not in self._strips:
-            # In the layout of the matrix, or the two would be walked across each other.
-            masks = [
-                torch.as_tensor(block.mask, dtype=torch.float32) for block in self.triangle.blocks
-            ]
-            self._strips[self._by_input] = [
-                mask.t().contiguous().t() if self._by_input else mask for mask in masks
-            ]
-        strips = self._strips[self._by_input]
-        for block, strip in zip(self.triangle.blocks, strips, strict=True):
-            if block.full < block.end:
-                matrix[block.start : block.stop, block.full : block.end].mul_(strip)
-
-
-def by_output(matrix: Tensor, by_input: bool) -> Tensor:
-    """Return the matrix as ``(n_out, n_in)``."""
-    return matrix.t() if by_input else matrix
-
-
-def _gather(matrix: Tensor, dim: int, order: Tensor, out: Tensor) -> None:
-    """Write the rows (0) or columns (1) of ``matrix`` in the given order to ``out``."""
-    if matrix.is_contiguous():
-        torch.index_select(matrix, dim, order, out=out)
-    else:
-        # Stored by input: whole runs of memory move instead of single numbers.
-        torch.index_select(matrix.t(), 1 - dim, order, out=out.t())
-
-
-def _scatter(matrix: Tensor, dim: int, order: Tensor, out: Tensor) -> None:
-    """Undo `_gather`."""
-    if matrix.is_contiguous():
-        out.index_copy_(dim, order, matrix)
-    else:
-        out.t().index_copy_(1 - dim, order, matrix.t())
+            found = self._buffers[name] = torch.zeros_like(parameter, requires_grad=False)
+        return found
 
 
 class PreparedEdges(TriangularEdges):
@@ -273,14 +240,14 @@ class _TriangularProduct(torch.autograd.Function):
                     sorted_inputs[:, : block.end],
                     out=products[span, : block.end],
                 )
-        edges.unsort(products, weight)
+        edges.unsort(weight, "weight gradient")
         if conditioning is not None:
             sums = gradient.sum(dim=0)[:, None]
             products = edges.gradient_buffer(conditioning, "conditioning gradient")
             for block in blocks:
                 span = slice(block.start, block.stop)
                 products[span, : block.end].copy_(sums[span].expand(-1, block.end))
-            edges.unsort(products, conditioning)
+            edges.unsort(conditioning, "conditioning gradient")
         if not ctx.needs_inputs:
             return None, None, None, None, None
         result = torch.zeros_like(sorted_inputs)
@@ -297,6 +264,11 @@ class _TriangularProduct(torch.autograd.Function):
         if edges.input_order is not None:
             result = torch.empty_like(result).index_copy_(1, edges.input_order, result)
         return result, None, None, None, None
+
+
+def by_output(matrix: Tensor, by_input: bool) -> Tensor:
+    """Return the matrix as ``(n_out, n_in)``."""
+    return matrix.t() if by_input else matrix
 
 
 def _grad(parameter: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ the arrays are laid out for `kernels`.
 
 from __future__ import annotations
 
-import itertools
 from itertools import pairwise
 from typing import NamedTuple
 
