@@ -6,6 +6,7 @@ Each is imported only when it is built; what is not installed is left out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,21 @@ def networks(n_columns: int, width: int) -> dict[str, nn.Module]:
         except ImportError:
             continue
     return found
+
+
+def sbi_estimator(n_columns: int, width: int) -> Any | None:
+    """Return sbi's categorical MADE, which has a log_prob and a sample of its own, or None."""
+    try:
+        from sbi.neural_nets.estimators import CategoricalMADE
+    except ImportError:
+        return None
+    return CategoricalMADE(
+        num_categories=torch.full((n_columns,), 2),
+        num_hidden_features=width,
+        num_context_features=1,
+        num_blocks=1,
+        use_residual_blocks=False,
+    )
 
 
 def draw(module: nn.Module, order: Tensor, n_rows: int) -> Tensor:

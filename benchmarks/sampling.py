@@ -15,7 +15,7 @@ from harness import Result, in_turn, median_ratio, parser, report
 from made.ensemble import Ensemble
 from made.ordered import OrderedCache, sample_ordered
 from made.uniforms import uniforms
-from peers import VERSIONS, draw, networks, our_model, unmasked
+from peers import VERSIONS, draw, networks, our_model, sbi_estimator, unmasked
 
 # Rows: the most that drawing may cost against one dense pass of as many rows, and the least
 # that it must be faster than a dense pass for every column.
@@ -84,9 +84,13 @@ def against_peers(n_columns: int, width: int, n_rows: int, seed: int) -> list[Re
         if name == "pyro":
             order = module.permutation
         jobs[name] = lambda module=module, order=order: draw(module.eval(), order, n_rows)
+    estimator = sbi_estimator(n_columns, width)
+    if estimator is not None:
+        jobs["sbi"] = lambda: estimator.sample(torch.Size((1,)), torch.zeros(n_rows, 1))
     if not jobs:
         return []
-    seconds = in_turn(jobs, rounds=3, warm_up=0)
+    with torch.no_grad():
+        seconds = in_turn(jobs, rounds=3, warm_up=0)
     ours = in_turn(
         {"ours": lambda: sample_ordered(cache, member, uniforms(seed, 0, n_rows, n_columns))},
         rounds=15,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from harness import Result, in_turn, median_ratio, parser, report
 from made.training.options import TrainingOptions
 from made.training.state import TrainingState
 from made.training.step import TrainingStep
-from peers import VERSIONS, networks, our_model, unmasked
+from peers import VERSIONS, networks, our_model, sbi_estimator, unmasked
 
 # Columns, width, batch, and the most that a step may cost against the fastest peer.
 SIZES = ((784, 500, 128, 0.9), (784, 2000, 512, 0.7))
@@ -34,6 +35,19 @@ def plain_step(module: nn.Module, rows: Tensor) -> Callable[[], None]:
         logits = module(rows)
         loss = F.binary_cross_entropy_with_logits(logits, rows, reduction="sum") / len(rows)
         loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def log_prob_step(estimator: Any, rows: Tensor) -> Callable[[], None]:
+    """Return one step of a module that scores rows by itself, with fused AdamW."""
+    optimizer = torch.optim.AdamW(estimator.parameters(), lr=1e-3, fused=True)
+    context = torch.zeros(len(rows), 1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        (-estimator.log_prob(rows, context).mean()).backward()
         optimizer.step()
 
     return step
@@ -76,6 +90,9 @@ def main() -> None:
         peers = {
             name: plain_step(module, rows) for name, module in networks(n_columns, width).items()
         }
+        estimator = sbi_estimator(n_columns, width)
+        if estimator is not None:
+            peers["sbi"] = log_prob_step(estimator, rows)
         jobs = ours | peers | {"unmasked": plain_step(unmasked(n_columns, width), rows)}
         seconds = in_turn(jobs, rounds=arguments.rounds, repeats=max(2, 4000 // width), warm_up=3)
         medians = {name: statistics.median(taken) for name, taken in seconds.items()}
