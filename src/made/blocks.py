@@ -77,9 +77,11 @@ def sorting_order(degrees: np.ndarray) -> np.ndarray | None:
     >>> sorting_order(np.array([2, 1, 2])).tolist(), sorting_order(np.array([1, 2, 2]))
     ([1, 0, 2], None)
     """
-    if (np.diff(degrees) >= 0).all():
+    if (degrees[1:] >= degrees[:-1]).all():
         return None
-    return np.argsort(degrees, kind="stable")
+    # Short integers are sorted by their digits, several times faster.
+    is_short = degrees.max() < 2**16
+    return np.argsort(degrees.astype(np.uint16) if is_short else degrees, kind="stable")
 
 
 def triangle(

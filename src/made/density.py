@@ -231,6 +231,7 @@ def fit(
     device: str = "auto",
     threads: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: str | float = 30.0,
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: bool = True,
@@ -282,7 +283,9 @@ clip_norm, average_decay, patience, precision
     threads : int, optional
         Threads for training; bit-for-bit equal runs need 1.
     checkpoint : path, optional
-        Where the run is saved every 30 seconds and on Ctrl-C; removed when it is done.
+        Where the run is saved now and then and on Ctrl-C; removed when it is done.
+    checkpoint_every : seconds or text like "90s"
+        Time between two checkpoints; 0 saves after every step.
     resume : bool
         Go on from ``checkpoint`` if it is there.
     on_epoch : callable, optional
@@ -314,7 +317,7 @@ clip_norm, average_decay, patience, precision
     options = {name: value for name, value in locals().items() if name not in ("train", "valid")}
     density = fit_timed(train, valid, 0.0, **options)
     if checkpoint is not None:
-        Path(checkpoint).unlink(missing_ok=True)
+        Path(checkpoint).expanduser().unlink(missing_ok=True)
     return density
 
 

@@ -7,6 +7,7 @@ record. Knows nothing of the command line or of what users do with the result.
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -100,6 +101,7 @@ def fit_table(
     device: str = "auto",
     threads: int | None = None,
     checkpoint: Path | None = None,
+    checkpoint_every: str | float = 30.0,
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Progress | None = None,
@@ -117,11 +119,14 @@ def fit_table(
     budget = Budget(max_seconds, max_epochs, used_seconds=used_seconds)
     seed = check_seed(seed)
     chosen = _resolve(preset, {"orderings": orderings, **options})
+    seconds_between = parse_duration(checkpoint_every)
     if checkpoint is not None:
         checkpoint = _check_checkpoint(checkpoint, resume)
+    elif resume:
+        raise OptionError("resume=True needs checkpoint=..., the file to go on from.")
     splits = read_splits(train, valid, split=split, header=header, id_column=id_column, seed=seed)
     n_rows, n_columns = splits.train.shape
-    n_orderings = choose_orderings(chosen.pop("orderings", None) or "auto", n_rows, n_columns)
+    n_orderings = choose_orderings(chosen.pop("orderings", "auto"), n_rows, n_columns)
     network = NetworkConfig(**{k: v for k, v in chosen.items() if k in _NETWORK_OPTIONS})
     training = TrainingOptions(
         seed=seed,
@@ -130,8 +135,9 @@ def fit_table(
     )
     with _threads(threads):
         result = _train(
-            splits, network, training, budget, device, checkpoint, resume, on_epoch, progress
-        )
+            splits, network, training, budget, device, on_epoch, progress,
+            checkpoint=checkpoint, checkpoint_every=seconds_between, resume=resume,
+        )  # fmt: skip
         ensemble = Ensemble(_detached(result.model), result.members)
         scores = ensemble.log_prob(torch.as_tensor(splits.valid))
     record = FitRecord(
@@ -191,7 +197,7 @@ def read_splits(
     An .npz file with an array "train" is read as its splits; where there are no validation rows, a
     tenth of the rows is held out by the seed.
     """
-    names = npz_splits(train) if isinstance(train, (str, Path)) else []
+    names = npz_splits(train) if isinstance(train, (str, os.PathLike)) else []
     if split is None and "train" in names:
         split = "train"
         if valid is None and "valid" in names:
@@ -208,12 +214,15 @@ def read_splits(
             stacklevel=2,
         )
     if valid is not None:
-        if isinstance(valid, (str, Path)) and len(npz_splits(valid)) > 1:
+        if isinstance(valid, (str, os.PathLike)) and len(npz_splits(valid)) > 1:
             valid = read_table(valid, split="valid")
-        held = _without_id(read_table(valid, header=header), id_column)
-        if held.n_rows == 0:
-            raise DataError("The validation data has no rows.")
-        return Splits(schema, values, binary_values(held, schema))
+        try:
+            held = _without_id(read_table(valid, header=header), id_column)
+            if held.n_rows == 0:
+                raise DataError("The data has no rows.")
+            return Splits(schema, values, binary_values(held, schema))
+        except DataError as error:
+            raise DataError(f"In the validation data: {error}") from error
     if len(values) < 2:
         raise DataError(
             "The data has one row: there is none to validate on. Pass more rows, or valid=..."
@@ -229,12 +238,16 @@ def _train(
     training: TrainingOptions,
     budget: Budget,
     device: str,
-    checkpoint: Path | None,
-    resume: bool,
     on_epoch: Callable[[Epoch], None] | None,
     progress: Progress | None,
+    *,
+    checkpoint: Path | None,
+    checkpoint_every: float,
+    resume: bool,
 ) -> TrainingResult:
     place = find_device(device)
+    if training.precision == "16-mixed" and place.type == "cpu":
+        raise OptionError("precision 16-mixed needs a GPU; on the CPU use bf16-mixed or 32-true.")
     model = Model(splits.schema.columns, network)
     model.initialize(training.seed, torch.as_tensor(splits.train))
     trainer = Trainer(
@@ -249,13 +262,13 @@ def _train(
     run = {
         "network": network.to_json(),
         "training": training.to_json(),
-        "columns": _hash(repr(splits.schema.names).encode()),
-        "training_hash": _hash(splits.train.tobytes()),
-        "validation_hash": _hash(splits.valid.tobytes()),
+        "column_names_hash": _hash(repr(splits.schema.names).encode()),
+        "training_rows_hash": _hash(splits.train.tobytes()),
+        "validation_rows_hash": _hash(splits.valid.tobytes()),
     }
     if resume and checkpoint is not None and checkpoint.exists():
         trainer.resume(load_checkpoint(checkpoint, run))
-    return trainer.run(checkpoint, run)
+    return trainer.run(checkpoint, run, checkpoint_every)
 
 
 def _detached(model: Model) -> Model:

@@ -8,6 +8,7 @@ needs no torch. Knows models and ensembles; knows nothing of how they were train
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -64,9 +65,24 @@ class FitRecord:
             kind = kinds[str(item.type)]
             if not isinstance(content.get(item.name), kind):
                 raise ModelFileError(f"the record of the fit has no good {item.name!r}.")
-        if not all(isinstance(line, dict) for line in content["history"]):
-            raise ModelFileError("the history is not a list of objects.")
+        if set(content) != {item.name for item in fields(cls)}:
+            raise ModelFileError("the record of the fit has facts that are not known.")
+        if not all(_is_epoch(line) for line in content["history"]):
+            raise ModelFileError("the history is not a list of epochs.")
         return cls(**content)
+
+
+def _is_epoch(line: object) -> bool:
+    """Return whether ``line`` is an epoch of a history."""
+    return (
+        isinstance(line, dict)
+        and isinstance(line.get("epoch"), int)
+        and isinstance(line.get("seconds"), (int, float))
+        and all(
+            name in line and isinstance(line[name], (int, float, type(None)))
+            for name in ("train", "validation")
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -142,7 +158,8 @@ def load(path: str | os.PathLike[str]) -> Fitted:
         If the file is no model, is damaged, was made by another format version, or holds
         tensors that do not fit its configuration or are not finite. Nothing is half loaded.
     """
-    header = read_header(path)
+    source = Path(path).expanduser()
+    header = read_header(source)
     import safetensors.torch
     import torch
 
@@ -156,7 +173,7 @@ def load(path: str | os.PathLike[str]) -> Fitted:
     } | _member_tensors(header)
     _compare(path, expected, header.tensors)
     try:
-        tensors = safetensors.torch.load_file(str(path))
+        tensors = safetensors.torch.load_file(str(source))
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelFileError(f"{path} is damaged: {error}.") from error
     for name, value in tensors.items():
@@ -170,9 +187,12 @@ def load(path: str | os.PathLike[str]) -> Fitted:
             parameter.copy_(tensors[name])
     try:
         members = _members(tensors, len(header.network.hidden))
-        ensemble = Ensemble(model, members, tensors["members.weights"].numpy())
+        weights = tensors["members.weights"].numpy()
+        ensemble = Ensemble(model, members, weights)
     except MadeError as error:
         raise ModelFileError(f"{path} is damaged: {error}") from error
+    # To the last bit: normalised once more they could change by a rounding.
+    ensemble.weights = weights
     return Fitted(header.schema, ensemble, header.record)
 
 
@@ -188,8 +208,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     if not isinstance(metadata, dict) or not isinstance(metadata.get(_METADATA_KEY), str):
         raise ModelFileError(f"{path} is a safetensors file, but not a model of made.")
     try:
-        content = json.loads(metadata[_METADATA_KEY])
-    except ValueError as error:
+        content = _parse(metadata[_METADATA_KEY])
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is damaged: its configuration is not JSON.") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
@@ -201,15 +221,35 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         schema = Schema.from_json(content["schema"])
         network = NetworkConfig.from_json(content["network"])
         record = FitRecord.from_json(content["record"])
-        tensors = {
-            name: (_DTYPES.get(entry["dtype"], str(entry["dtype"])), tuple(entry["shape"]))
-            for name, entry in raw.items()
-        }
-    except (MadeError, KeyError, TypeError) as error:
+        tensors = {name: _type_and_shape(name, entry) for name, entry in raw.items()}
+    except KeyError as error:
+        raise ModelFileError(f"{path} is damaged: it says nothing of {error}.") from error
+    except (MadeError, ValueError, TypeError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from error
-    if "members.weights" not in tensors or len(tensors["members.weights"][1]) != 1:
+    members = tensors.get("members.weights", ("", ()))[1]
+    if len(members) != 1 or members[0] < 1:
         raise ModelFileError(f"{path} is damaged: it says nothing of its members.")
     return Header(schema, network, record, tensors)
+
+
+def _parse(text: str | bytes) -> Any:
+    """Return what the JSON ``text`` says; NaN and infinities are refused."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _type_and_shape(name: str, entry: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
+    dtype, shape = entry["dtype"], entry["shape"]
+    sizes_good = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
+    if not isinstance(dtype, str) or not sizes_good:
+        raise ModelFileError(f"{name} has the type {dtype!r} and the shape {shape!r}.")
+    return _DTYPES.get(dtype, dtype), tuple(shape)
 
 
 def _read_safetensors_header(path: Path) -> dict[str, Any]:
@@ -227,7 +267,7 @@ def _read_safetensors_header(path: Path) -> dict[str, Any]:
             )
         text = file.read(length)
     try:
-        header = json.loads(text)
+        header = _parse(text)
         if not isinstance(header, dict):
             raise ValueError("the header is not an object")
         ends = [

@@ -76,12 +76,15 @@ def check_ordering(ordering: Sequence[int] | np.ndarray) -> np.ndarray:
         raise OptionError(
             f"An ordering is a list of column numbers, for example [2, 0, 1]; got {ordering!r}."
         )
-    if not np.array_equal(np.sort(order), np.arange(len(order))):
+    found = np.zeros(len(order), dtype=bool)
+    if order.min() >= 0 and order.max() < len(order):
+        found[order] = True
+    if not found.all():
         raise OptionError(
             f"An ordering of {len(order)} columns must hold each of 0..{len(order) - 1} once; "
             f"got {order[:20].tolist()}{'...' if len(order) > 20 else ''}."
         )
-    return order.astype(np.int64)
+    return order.astype(np.int64, copy=False)
 
 
 def draw_hidden_degrees(

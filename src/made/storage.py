@@ -27,6 +27,8 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(target))
     if target.is_dir():
         raise OutputError(f"Cannot write {path}: it is a folder. Give the name of a file.")
+    if target.exists() and not target.is_file():
+        raise OutputError(f"Cannot write {path}: it is a device or a pipe. Give a regular file.")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"Cannot write {path}: the file is read-only. Choose another name.")
     if not target.parent.is_dir():

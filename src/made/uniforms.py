@@ -48,13 +48,19 @@ def generator(seed: int, purpose: int, *indices: int) -> np.random.Generator:
     >>> bool((first == again).all())
     True
     """
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, purpose, *indices])))
+    return np.random.Generator(np.random.PCG64(_sequence(seed, purpose, indices)))
 
 
 def derived_seed(seed: int, purpose: int, *indices: int) -> int:
     """Return a 63-bit seed for generators of other libraries (torch)."""
-    words = np.random.SeedSequence([seed, purpose, *indices]).generate_state(1, np.uint64)
+    words = _sequence(seed, purpose, indices).generate_state(1, np.uint64)
     return int(words[0]) & _MAX_SEED
+
+
+def _sequence(seed: int, purpose: int, indices: tuple[int, ...]) -> np.random.SeedSequence:
+    # As a spawn key: in one list, seeds beyond 32 bits would run into the purpose, and an index
+    # of 0 at the end would be as good as none.
+    return np.random.SeedSequence(seed, spawn_key=(purpose, *indices))
 
 
 def uniforms(

@@ -18,6 +18,7 @@ from made.cli.running import (
     Seed,
     Split,
     Threads,
+    check_spared,
     print_facts,
     print_json,
     reports_errors,
@@ -102,6 +103,7 @@ def fit(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Where an interrupted run is kept (OUT.checkpoint).")
     ] = None,
+    checkpoint_every: Annotated[str, typer.Option(help="Time between two checkpoints.")] = "30s",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -116,6 +118,7 @@ def fit(
 
     # Before anything slow: a mistake in a path or a number is found now.
     check_writable(out)
+    check_spared(out, data, valid)
     widths = _widths(hidden)
     place = checkpoint or out.with_name(out.name + ".checkpoint")
     from made.density import TrainingInterrupted, fit_timed
@@ -132,7 +135,7 @@ def fit(
             weight_decay=weight_decay, warm_up=warm_up, schedule=schedule, clip_norm=clip_norm,
             average_decay=average_decay, patience=patience, precision=precision, split=split,
             header=not no_header, id_column=id_column, device=device, threads=threads,
-            checkpoint=place, resume=resume,
+            checkpoint=place, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip
     except TrainingInterrupted as stop:
         record = stop.density.record

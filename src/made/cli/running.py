@@ -124,6 +124,13 @@ def using_threads(threads: int | None) -> Iterator[None]:
     yield
 
 
+def check_spared(out: Path, *inputs: Path | None) -> None:
+    """Raise `OptionError` if writing ``out`` would destroy one of the ``inputs``."""
+    for path in inputs:
+        if path is not None and path.exists() and out.exists() and out.samefile(path):
+            raise OptionError(f"--out {out} would replace what is read. Choose another name.")
+
+
 def _explain(error: BaseException, debug: bool) -> None:
     if debug:
         traceback.print_exc()

@@ -26,6 +26,7 @@ from made.cli.running import (
     Seed,
     Split,
     Threads,
+    check_spared,
     print_facts,
     print_json,
     print_table,
@@ -33,6 +34,7 @@ from made.cli.running import (
     say,
     using_threads,
 )
+from made.errors import OptionError
 
 
 @reports_errors
@@ -62,11 +64,14 @@ def score(
 
     if out is not None:
         check_output(out)
+        check_spared(out, model, data)
+    if id_column == "log_prob":
+        raise OptionError("--id log_prob is the name of the scores. Rename that column.")
     from made.density import load
     from made.fitting import standard_error
 
     density = load(model).to(device)
-    table = read_table(data, split=split, header=not no_header)
+    table = read_table(data, split=split, header=not no_header, id_column=id_column)
     columns = {}
     if id_column is not None:
         table, columns[id_column] = without_column(table, id_column)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from numbers import Number
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,28 +49,42 @@ def as_table(data: Any) -> Table:
         return data
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(data, torch.Tensor):
-        return _from_array(data.detach().cpu().numpy())
-    if isinstance(data, (np.ndarray, list, tuple)):
+        tensor = data.detach().cpu()
+        # NumPy has no bfloat16.
+        return _from_array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+    if isinstance(data, (list, tuple)):
+        try:
+            data = np.asarray(data)
+        except ValueError:
+            raise DataError(
+                "The rows differ in length. Every row needs a cell for every column."
+            ) from None
+    if np.ma.is_masked(data):
+        data = data.astype(np.float64).filled(np.nan)
+    if isinstance(data, np.ndarray):
         return _from_array(np.asarray(data))
     import narwhals as nw
 
     try:
         frame = nw.from_native(data, eager_only=True)
+        names = [str(name) for name in frame.columns]
     except TypeError:
         raise DataError(
             f"Expected a NumPy array, a tensor, or a pandas, polars or pyarrow frame; got "
             f"{type(data).__name__}. Convert it first, for example with numpy.asarray."
         ) from None
-    names = [str(name) for name in frame.columns]
+    except nw.exceptions.DuplicateError:
+        check_names([str(name) for name in getattr(data, "column_names", data.columns)])
+        raise
     check_names(names)
     kinds: dict[str, Container] = {"pandas": "pandas", "polars": "polars", "pyarrow": "pyarrow"}
     container = kinds.get(frame.implementation.value, "pyarrow")
-    columns = frame.columns
     return Table(
         names=names,
         n_rows=len(frame),
         n_columns=len(names),
-        cells=lambda d: frame[columns[d]].to_numpy(),
+        # By place: the names of a pandas frame need not be texts.
+        cells=lambda d: frame[:, d].to_numpy(),
         matrix=None,
         container=container,
     )
@@ -152,17 +168,17 @@ def to_container(values: np.ndarray, schema: Schema, container: Container | None
         booleans = all(column.boolean for column in schema.columns)
         return values.astype(np.bool_ if booleans else np.uint8)
     columns = named_columns(values, schema)
-    if kind == "pandas":
-        import pandas
+    if kind == "pyarrow":
+        import pyarrow
 
-        return pandas.DataFrame(columns)
-    if kind == "polars":
-        import polars
-
-        return polars.DataFrame(columns)
-    import pyarrow
-
-    return pyarrow.table(columns)
+        return pyarrow.table(columns)
+    try:
+        return import_module(kind).DataFrame(columns)
+    except ImportError as error:
+        raise DataError(
+            f"The model was fitted to a {kind} frame and {kind} cannot be imported ({error}). "
+            f"Install {kind}, or draw to a file with made sample."
+        ) from error
 
 
 def named_columns(values: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
@@ -218,25 +234,44 @@ def _binary_column(name: str, cells: np.ndarray) -> np.ndarray:
             return cells.astype(np.uint8)
         _refuse(name, cells)
     listed = cells.tolist()
-    known = [isinstance(cell, (bool, int, float)) and cell in (0, 1) for cell in listed]
-    if not all(known):
+    if not all(map(_is_binary, listed)):
         _refuse(name, cells)
     return np.array([int(cell) for cell in listed], dtype=np.uint8)
+
+
+def _is_binary(cell: object) -> bool:
+    return isinstance(cell, (bool, np.bool_, Number)) and cell in (0, 1)
+
+
+def _is_missing(cell: Any) -> bool:
+    # pandas.NA refuses to be compared; NaN and NaT differ from themselves.
+    if cell is None or type(cell).__name__ == "NAType":
+        return True
+    differs = cell != cell
+    return isinstance(differs, (bool, np.bool_)) and bool(differs)
+
+
+def _is_digit(cell: object) -> bool:
+    # One word in a column of a file makes texts of its 0 and 1: the word is what to tell.
+    return isinstance(cell, str) and cell.strip() in ("0", "1")
 
 
 def _refuse(name: str, cells: np.ndarray) -> NoReturn:
     """Raise the error that says which cells of a column are not binary."""
     listed = cells.tolist()
     for row, cell in enumerate(listed):
-        if cell is None or cell != cell:
+        if _is_missing(cell):
             raise DataError(
                 f"Column {name!r} has missing cells (first at row {row}). Binary columns need 0 "
                 "or 1 in every row: fill or drop those rows."
             )
-        if isinstance(cell, str) or cell not in (0, 1):
-            others = list(dict.fromkeys(cell for cell in listed if cell not in (0, 1)))
+        if not (_is_binary(cell) or _is_digit(cell)):
+            others = {repr(cell): cell for cell in listed[row:] if not _is_binary(cell)}
+            told = [cell for cell in others.values() if not _is_digit(cell)]
             raise DataError(
-                f"Column {name!r} has values other than 0 and 1: {shown(others, 4)} (first at row "
+                f"Column {name!r} has values other than 0 and 1: {shown(told, 4)} (first at row "
                 f"{row}). Recode it as 0/1 or booleans, or leave it out."
             )
-    raise AssertionError(f"column {name!r} was refused but is binary")
+    raise DataError(
+        f"Column {name!r} holds the texts '0' and '1' instead of numbers. Convert it to integers."
+    )

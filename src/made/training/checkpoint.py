@@ -57,7 +57,7 @@ def load_checkpoint(path: Path, run: dict[str, Any] | None = None) -> Checkpoint
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if content["format"] != FORMAT:
             raise CheckpointError(f"{path} has the format {content['format']!r}, not {FORMAT!r}.")
-        found, position = content["run"], Position.from_json(content["position"])
+        found, position = dict(content["run"]), Position.from_json(content["position"])
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -86,7 +86,7 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
         if isinstance(before, dict) and isinstance(now, dict):
             lines.append(_differences(before, now))
         elif key.endswith("_hash"):
-            lines.append(f"the {key.removesuffix('_hash')} rows are others")
+            lines.append(f"the {key.removesuffix('_hash').replace('_', ' ')} are others")
         else:
             lines.append(f"{key} was {before!r} and is now {now!r}")
     return "; ".join(line for line in lines if line)

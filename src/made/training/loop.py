@@ -79,12 +79,16 @@ class Trainer:
         source = model.connectivity_source(options.seed, options.n_orderings)
         self.members = source.members(options.members)
         self.steps_per_epoch = max(1, round(len(train) / options.batch_size))
+        self.rows_per_step = -(-len(train) // self.steps_per_epoch)
         self._validation = Ensemble(self.state.average, self.members[: options.validation_members])
         # Scoring a row costs a third of training on it. Where the validation rows and members
-        # are many and the training rows few, not every epoch is validated.
+        # are many and the training rows few, not every epoch is validated; but thrice within the
+        # patience, or it would count little.
         cost = len(valid) * self._validation.n_members / (3 * len(train))
-        self.validate_every = max(1, round(cost / _VALIDATION_SHARE))
-        self._validation_seconds = 0.0
+        wanted = round(cost / _VALIDATION_SHARE)
+        self.validate_every = max(1, min(wanted, options.patience // 3))
+        self._seconds_to_close = 0.0
+        self._last_validation: float | None = None
         self._on_epoch = on_epoch or (lambda epoch: None)
         self._progress = progress or NoProgress()
         self._batches: tuple[int, list[np.ndarray]] = (-1, [])
@@ -92,9 +96,12 @@ class Trainer:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from ``checkpoint``."""
+        if checkpoint.best is not None:
+            self.state.restore(checkpoint.best)  # It is found out now whether it fits.
         self.state.restore(checkpoint.current)
         self.state.best = checkpoint.best
         self.position = checkpoint.position
+        self._pending.fill_(self.position.train_sum)
         self.budget.used_seconds += checkpoint.position.seconds
 
     def run(
@@ -119,7 +126,7 @@ class Trainer:
         TrainingResult
             Also after Ctrl-C: with the best weights so far, and the checkpoint written.
         """
-        take_step = TrainingStep(self.state, self.options)
+        take_step = TrainingStep(self.state, self.options, self.rows_per_step)
         saved_at = time.monotonic()
         with _interruptible() as was_stopped:
             while not was_stopped() and self._advance_phase():
@@ -131,7 +138,7 @@ class Trainer:
             if stopped and checkpoint is not None:
                 self._save(checkpoint, run)
         if self.state.best is None:
-            self._validate()
+            self._finish()
         assert self.state.best is not None
         self.state.restore(self.state.best)
         self.position.seconds = self.budget.elapsed()
@@ -140,6 +147,11 @@ class Trainer:
     @property
     def _epoch(self) -> float:
         return self.position.step / self.steps_per_epoch
+
+    @property
+    def _epoch_number(self) -> int:
+        """The epoch that is under way or has just ended, counted from 1."""
+        return -(-self.position.step // self.steps_per_epoch)
 
     def _decay_progress(self) -> float:
         """Return how much of the final decay is done, by the budget or by epochs."""
@@ -151,19 +163,25 @@ class Trainer:
         return max(by_budget, (self._epoch - position.decay_start_epoch) / length)
 
     def _used(self) -> float:
-        return self.budget.used(self._epoch, self._validation_seconds)
+        return self.budget.used(self._epoch, self._seconds_to_close)
+
+    def _phase_is_over(self) -> bool:
+        """Return whether the budget of the phase is used up."""
+        if self.position.phase == "steady":
+            limit = _STEADY_FRACTION if self.options.schedule == "decay" else 1.0
+            return self._used() >= limit
+        return self._decay_progress() >= 1
 
     def _advance_phase(self) -> bool:
         """Move from steady to decay to done as the budget asks; return whether to go on."""
         position = self.position
-        limit = _STEADY_FRACTION if self.options.schedule == "decay" else 1.0
         may_end = position.step > 0 or self.budget.max_epochs == 0
-        if position.phase == "steady" and may_end and self._used() >= limit:
+        if position.phase == "steady" and may_end and self._phase_is_over():
             self._leave_steady()
-        if position.phase == "decay" and self._decay_progress() >= 1:
+        if position.phase == "decay" and self._phase_is_over():
             position.phase = "done"
-        if position.phase == "done" and position.validated_step != position.step:
-            self._validate()
+        if position.phase == "done":
+            self._finish()
         return position.phase != "done"
 
     def _leave_steady(self) -> None:
@@ -181,8 +199,7 @@ class Trainer:
         position.decay_start_used = self._used()
 
     def _out_of_patience(self) -> bool:
-        patience = max(self.options.patience, 3 * self.validate_every)
-        return self._epoch - self.position.best_epoch >= patience
+        return self._epoch - self.position.best_epoch >= self.options.patience
 
     def _one_step(self, take_step: TrainingStep) -> None:
         position = self.position
@@ -190,6 +207,9 @@ class Trainer:
         if self._batches[0] != epoch:
             shuffled = generator(self.options.seed, SHUFFLING, epoch).permutation(len(self.train))
             self._batches = (epoch, np.array_split(shuffled, self.steps_per_epoch))
+        if place == 0:
+            self._pending = torch.zeros_like(self._pending)
+            position.train_rows = 0
         rows = self.train[torch.as_tensor(self._batches[1][place], device=self.train.device)]
         rows = rows.to(torch.float32)
         multiplier = min(1.0, (position.step + 1) / max(self.options.warm_up, 1))
@@ -197,76 +217,78 @@ class Trainer:
             multiplier *= max(1 - self._decay_progress(), 0.0)
         log_prob = take_step(position.step, rows, multiplier)
         self.state.update_average(position.step)
-        self._count(log_prob, len(rows))
+        # Added up on the device: reading the number at every step would wait for it.
+        self._pending = self._pending + log_prob.double()
+        position.train_rows += len(rows)
         position.step += 1
         if place + 1 == self.steps_per_epoch:
             self._end_epoch(epoch + 1)
 
-    def _count(self, log_prob: Tensor, n_rows: int) -> None:
-        # Added up on the device: reading the number at every step would wait for it.
-        self._pending = self._pending + log_prob.double()
-        self.position.train_rows += n_rows
-
-    def _take_train_mean(self) -> float:
-        """Return the mean training log-prob since the last call, and start anew."""
-        self._settle_count()
-        mean = self.position.train_sum / max(self.position.train_rows, 1)
-        self.position.train_sum, self.position.train_rows = 0.0, 0
-        return mean
-
-    def _settle_count(self) -> None:
-        self.position.train_sum += float(self._pending)
-        self._pending = torch.zeros_like(self._pending)
-
     def _end_epoch(self, epoch: int) -> None:
-        if epoch % self.validate_every == 0:
-            self._validate()
-        else:
-            self._record(None)
         steady = self.position.phase == "steady"
-        if steady and self._out_of_patience():
+        may_leave = self._phase_is_over() or (steady and self._out_of_patience())
+        due = epoch % self.validate_every == 0 or may_leave
+        self._record(self._validate() if due else None)
+        if self.position.phase == "steady" and self._out_of_patience():
             self._leave_steady()
 
-    def _validate(self) -> None:
-        """Score the validation rows with the averaged weights and keep them if they are best."""
+    def _finish(self) -> None:
+        """Validate where training stopped, and give an epoch that was cut short its line."""
+        position = self.position
+        if position.validated_step != position.step:
+            self._validate()
+        if not position.history or position.history[-1].epoch != self._epoch_number:
+            self._record(self._last_validation)
+
+    def _validate(self) -> float | None:
+        """Score the validation rows with the averaged weights and keep them if they are best.
+
+        Returns the mean nats, or None if the weights diverged.
+        """
         started = time.monotonic()
         self.state.settle_average()
-        validation = float(self._validation.log_prob(self.valid).mean())
-        self._validation_seconds = time.monotonic() - started
+        with np.errstate(invalid="ignore"):  # Weights that diverged are found below.
+            validation = float(self._validation.log_prob(self.valid).mean())
+        # The last validation, and the scoring of all members that follows.
+        share = 1 + len(self.members) / self._validation.n_members
+        self._seconds_to_close = (time.monotonic() - started) * share
         position = self.position
         position.validated_step = position.step
         if np.isfinite(validation):
+            self._last_validation = validation
             if position.best_validation is None or validation > position.best_validation:
                 position.best_validation = validation
-                position.best_epoch = -(-position.step // self.steps_per_epoch)
+                position.best_epoch = self._epoch_number
                 self.state.best = self.state.snapshot()
-        elif self.state.best is None:
+            return validation
+        self._last_validation = None
+        if self.state.best is None:
             raise DivergedError(
                 f"Training diverged in epoch {int(self._epoch)}: the validation rows score "
                 f"{validation}. Use a smaller learning_rate than "
                 f"{self.options.learning_rate:g}."
             )
-        elif position.phase == "steady":
+        if position.phase == "steady":
             self._leave_steady()
         else:
             position.phase = "done"
-        self._record(validation if np.isfinite(validation) else None)
+        return None
 
     def _record(self, validation: float | None) -> None:
         position = self.position
-        number = -(-position.step // self.steps_per_epoch)
+        train = float(self._pending) / max(position.train_rows, 1)
+        known = position.train_rows > 0 and np.isfinite(train)
         seconds = round(self.budget.elapsed(), 3)
-        line = Epoch(number, self._take_train_mean(), validation, seconds)
+        line = Epoch(self._epoch_number, train if known else None, validation, seconds)
         position.history.append(line)
-        best = position.best_validation
-        note = f"epoch {number}  train {line.train:.3f}" + (
-            f"  validation {best:.3f}" if best is not None else ""
-        )
+        nats = (("train", line.train), ("validation", position.best_validation))
+        parts = [f"{name} {value:.3f}" for name, value in nats if value is not None]
+        note = "  ".join([f"epoch {line.epoch}", *parts])
         self._progress.update(min(self._used(), 1.0), 1.0, note)
         self._on_epoch(line)
 
     def _save(self, path: Path, run: dict[str, Any] | None) -> None:
-        self._settle_count()
+        self.position.train_sum = float(self._pending)
         self.position.seconds = self.budget.elapsed()
         save_checkpoint(path, run or {}, self.position, self.state)
 
@@ -279,10 +301,11 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
     nothing changes.
     """
     caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    previous = signal.getsignal(signal.SIGINT)
+    # A handler that was not set from Python (None) could not be put back.
+    if threading.current_thread() is not threading.main_thread() or previous is None:
         yield lambda: False
         return
-    previous = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: object) -> None:
         del frame

@@ -14,6 +14,7 @@ Optimizer = Literal["adamw", "adadelta"]
 Schedule = Literal["decay", "constant"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
+_NUMBER = r"\d+(?:\.\d+)?"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -84,13 +85,14 @@ class TrainingOptions:
             ("weight_decay", 0.0, 1e3),
             ("clip_norm", 0.0, math.inf),
             ("average_decay", 0.0, 1 - 1e-12),
-            ("warm_up", 0, math.inf),
         ):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not low <= value <= high:
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not low <= value <= high:
                 raise OptionError(
                     f"{name} must be a number from {low:g} to {high:g}, got {value!r}."
                 )
+        check_count("warm_up", self.warm_up, lowest=0)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,10 +105,10 @@ class TrainingOptions:
         return cls(**content)
 
 
-def check_count(name: str, value: object) -> int:
-    """Return ``value`` if it is a whole number of at least 1, or raise `OptionError`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise OptionError(f"{name} must be a whole number of at least 1, got {value!r}.")
+def check_count(name: str, value: object, lowest: int = 1) -> int:
+    """Return ``value`` if it is a whole number of at least ``lowest``, or raise `OptionError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise OptionError(f"{name} must be a whole number of at least {lowest}, got {value!r}.")
     return value
 
 
@@ -121,11 +123,13 @@ def parse_duration(text: str | float | int) -> float:
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         seconds = float(text)
     else:
-        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd]?)", str(text).strip().lower())
-        if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", str(text).lower()):
+        lower = str(text).strip().lower()
+        # A number without a unit stands alone: "1 30" could mean anything.
+        if not re.fullmatch(rf"{_NUMBER}|(?:{_NUMBER}\s*[smhd]\s*)+", lower):
             raise OptionError(
-                f"A time is a number of seconds or a text like 90s, 10m, 1h30m; {text!r}."
+                f"A time is a number of seconds or a text like 90s, 10m, 1h30m; got {text!r}."
             )
+        parts = re.findall(rf"({_NUMBER})\s*([smhd]?)", lower)
         seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
     if not (seconds >= 0 and math.isfinite(seconds)):
         raise OptionError(f"A time must be at least 0 seconds, got {text!r}.")
@@ -150,10 +154,8 @@ class Budget:
     def __init__(
         self, max_seconds: float | None, max_epochs: int | None, *, used_seconds: float = 0.0
     ) -> None:
-        if max_epochs is not None and (not isinstance(max_epochs, int) or max_epochs < 0):
-            raise OptionError(
-                f"max_epochs must be a whole number of at least 0, got {max_epochs!r}."
-            )
+        if max_epochs is not None:
+            check_count("max_epochs", max_epochs, lowest=0)
         self.max_seconds = max_seconds
         self.max_epochs = max_epochs
         self.used_seconds = used_seconds

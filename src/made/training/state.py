@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -30,18 +30,22 @@ class Epoch:
     """One line of the history. Log-likelihoods are mean nats a row, higher is better.
 
     ``train`` is of single members on the rows as they were trained on, ``validation`` of the
-    ensemble with the averaged weights; None where the rows were not scored at that epoch.
+    ensemble with the averaged weights. None where no rows were scored at that epoch, or where
+    the weights had diverged.
     """
 
     epoch: int
-    train: float
+    train: float | None
     validation: float | None
     seconds: float
 
 
 @dataclass
 class Position:
-    """Where a run is: the numbers beside the tensors of a snapshot."""
+    """Where a run is: the numbers beside the tensors of a snapshot.
+
+    ``train_sum`` and ``train_rows`` are of the epoch that is under way.
+    """
 
     step: int = 0
     validated_step: int = -1
@@ -64,6 +68,8 @@ class Position:
             raise CheckpointError("The checkpoint does not say where the run was.")
         values: dict[str, Any] = dict(content)
         values["history"] = [Epoch(**line) for line in values["history"]]
+        if values["phase"] not in get_args(Phase):
+            raise CheckpointError(f"The checkpoint is in a phase {values['phase']!r}.")
         return cls(**values)
 
 
@@ -126,12 +132,11 @@ class TrainingState:
         for kind, weights in zip(_KINDS, self.weights, strict=True):
             prefix = f"optimizer.{kind}."
             kept = {
-                name.removeprefix(prefix): value.clone()
+                name.removeprefix(prefix): value.to(weights.device, copy=True)
                 for name, value in snapshot.items()
                 if name.startswith(prefix)
             }
-            if kept:
-                self.optimizer.state[weights] = kept
+            self.optimizer.state[weights] = kept
         tensors = self._tensors()
         if {name: value.shape for name, value in tensors.items()} != {
             name: value.shape for name, value in snapshot.items()

@@ -16,8 +16,9 @@ from made.training.state import TrainingState
 from made.uniforms import DROPOUT, derived_seed
 
 # Connectivities are prepared this many steps at a time: the work is small, and smaller when the
-# caches are warm from the step before.
+# caches are warm from the step before. All of a fixed list are kept, if it is short.
 _AHEAD = 32
+_KEPT = 256
 
 
 class TrainingStep:
@@ -25,17 +26,27 @@ class TrainingStep:
 
     On the processor, in whole floats, products run over the blocks that are not zero; elsewhere
     masks are dense.
+
+    Parameters
+    ----------
+    state : TrainingState
+    options : TrainingOptions
+    n_rows : int, optional
+        The rows of a minibatch that the blocks suit; by default ``options.batch_size``. Not
+        taken from the rows that come: blocks decide how sums are rounded, and a run that goes on
+        from a checkpoint must round as before.
     """
 
-    def __init__(self, state: TrainingState, options: TrainingOptions) -> None:
+    def __init__(
+        self, state: TrainingState, options: TrainingOptions, n_rows: int | None = None
+    ) -> None:
         from lightning_fabric import Fabric  # Slow to import, and needed only here.
 
         model = state.model
         self._fabric = Fabric(accelerator=model.device.type, devices=1, precision=options.precision)
-        self._module, self._optimizer = self._fabric.setup(
-            model, state.optimizer, move_to_device=False
-        )
+        _, self._optimizer = self._fabric.setup(model, state.optimizer, move_to_device=False)
         self._model = model
+        self._n_rows = n_rows or options.batch_size
         self._matrices, self._vectors = state.gradients
         self._options = options
         self._source = model.connectivity_source(options.seed, options.n_orderings)
@@ -59,33 +70,40 @@ class TrainingStep:
             random.manual_seed(derived_seed(options.seed, DROPOUT, step))
         for group in self._optimizer.param_groups:
             group["lr"] = options.learning_rate * multiplier
-        log_prob = self._module(rows, self._wire(step, len(rows)), random).sum()
+        wiring = self._wire(step)
+        # Not through Fabric's module, which would try to convert the wiring too.
+        with self._fabric.autocast():
+            conditionals = self._model(rows, wiring, random)
+        log_prob = conditionals.float().sum()
         self._fabric.backward(-log_prob / len(rows))
         if options.clip_norm:
             self._clip(options.clip_norm)
         self._optimizer.step()
         return log_prob.detach()
 
-    def _wire(self, step: int, n_rows: int) -> Wiring:
+    def _wire(self, step: int) -> Wiring:
         network = self._model.network
         index = step if self._options.n_orderings is None else step % self._options.n_orderings
         if not self._triangular:
             return network.wire(self._source.training(index))
         if index not in self._prepared:
-            self._prepare(index, n_rows)
+            self._prepare(index)
         connectivity, triangles = self._prepared[index]
         self._wiring = network.wire_triangular(connectivity, triangles, self._wiring)
         return self._wiring
 
-    def _prepare(self, first: int, n_rows: int) -> None:
-        """Draw the next connectivities, or all of a fixed list; the blocks suit ``n_rows``."""
+    def _prepare(self, first: int) -> None:
+        """Draw the next connectivities, or all of a short fixed list."""
         fixed = self._options.n_orderings
-        wanted = range(first, first + _AHEAD) if fixed is None else range(fixed)
+        if fixed is not None and fixed <= _KEPT:
+            wanted = range(fixed)
+        else:
+            wanted = range(first, first + _AHEAD)
         self._prepared.clear()
         triangles = self._triangles
         for index in wanted:
             connectivity = self._source.training(index)
-            triangles = self._model.network.triangles(connectivity, n_rows, triangles)
+            triangles = self._model.network.triangles(connectivity, self._n_rows, triangles)
             self._prepared[index] = (connectivity, triangles)
         self._triangles = triangles
 

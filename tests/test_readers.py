@@ -1,0 +1,273 @@
+"""Reading tables: every format, its splits and headers, and every kind of damage."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from made.errors import DataError
+from made.fitting import read_splits
+from made.table import (
+    Table,
+    binary_values,
+    infer_schema,
+    npz_splits,
+    read_table,
+    without_column,
+)
+
+ROWS = np.random.default_rng(0).integers(0, 2, size=(200, 3)).astype(np.uint8)
+NAMES = ["a", "b", "c"]
+CSV = "a,b,c\n" + "".join(f"{a},{b},{c}\n" for a, b, c in ROWS)
+
+
+def _npy() -> bytes:
+    file = io.BytesIO()
+    np.save(file, ROWS)
+    return file.getvalue()
+
+
+def _npz() -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, rows=ROWS)
+    return file.getvalue()
+
+
+def _parquet() -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table(list(ROWS.T), names=NAMES), file)
+    return file.getvalue()
+
+
+CONTENTS: dict[str, Callable[[], bytes]] = {
+    "rows.csv": lambda: CSV.encode(),
+    "rows.csv.gz": lambda: gzip.compress(CSV.encode()),
+    "rows.parquet": _parquet,
+    "rows.npy": _npy,
+    "rows.npz": _npz,
+}
+
+
+def values_of(table: Table) -> np.ndarray:
+    return binary_values(table, infer_schema(table))
+
+
+def read_text(folder: Path, text: str | bytes, **options: Any) -> Table:
+    place = folder / "rows.csv"
+    place.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_table(place, **options)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("name", CONTENTS)
+def test_every_format_is_read(tmp_path: Path, name: str, as_text: bool) -> None:
+    place = tmp_path / name
+    place.write_bytes(CONTENTS[name]())
+    table = read_table(str(place) if as_text else place)
+    assert np.array_equal(values_of(table), ROWS)
+    assert table.names == (None if name.startswith("rows.np") else NAMES)
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_the_case_of_an_ending_does_not_matter(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name.upper()
+    place.write_bytes(CONTENTS[name]())
+    assert np.array_equal(values_of(read_table(place)), ROWS)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.97])
+@pytest.mark.parametrize("name", [name for name in CONTENTS if name != "rows.csv"])
+def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    content = CONTENTS[name]()
+    place = tmp_path / name
+    place.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match=rf"{name}.*(Is it damaged\?|is empty)"):
+        read_table(place)
+
+
+@pytest.mark.parametrize("name", ["rows.csv.gz", "rows.npz", "rows.parquet"])
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
+    content = bytearray(CONTENTS[name]())
+    middle = len(content) // 2
+    content[middle - 20 : middle + 20] = b"\xff" * 40
+    place = tmp_path / name
+    place.write_bytes(content)
+    with pytest.raises(DataError, match=rf"Cannot read .*{name}: .*Is it damaged\?"):
+        read_table(place)
+
+
+@pytest.mark.parametrize("name", ["rows.csv.gz", "rows.npz", "rows.parquet", "rows.npy"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    place.write_bytes(b"this is not it\n" * 20)
+    with pytest.raises(DataError, match=rf"{name}.*Is it damaged"):
+        read_table(place)
+
+
+def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
+    objects = np.array([[{}]], dtype=object)
+    np.save(tmp_path / "objects.npy", objects, allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", rows=objects)
+    (tmp_path / "pickle.npy").write_bytes(pickle.dumps([[0, 1]]))
+    for name in ("objects.npy", "objects.npz"):
+        with pytest.raises(DataError, match="it holds Python objects"):
+            read_table(tmp_path / name)
+    with pytest.raises(DataError, match=r"is no \.npy file: it does not start like one"):
+        read_table(tmp_path / "pickle.npy")
+
+
+def test_an_array_that_claims_more_than_memory_is_refused(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (10**14, 4)}
+    np.lib.format.write_array_header_1_0(file, header)
+    (tmp_path / "huge.npy").write_bytes(file.getvalue() + b"\0" * 100)
+    with pytest.raises(DataError, match=r"Cannot read .*huge\.npy: Unable to allocate"):
+        read_table(tmp_path / "huge.npy")
+
+
+def test_paths_that_are_no_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no file .*nowhere\.csv\."):
+        read_table(tmp_path / "nowhere.csv")
+    with pytest.raises(DataError, match=r"is a folder\. Give a file: \.csv, "):
+        read_table(tmp_path)
+    (tmp_path / "rows.txt").write_text(CSV)
+    with pytest.raises(DataError, match=r"what kind of file .*rows\.txt is\. Known endings: \.csv"):
+        read_table(tmp_path / "rows.txt")
+
+
+def test_the_splits_of_an_archive(tmp_path: Path) -> None:
+    place = tmp_path / "rows.npz"
+    np.savez(place, train=ROWS[:100], valid=ROWS[100:150], test=ROWS[150:])
+    assert npz_splits(place) == ["train", "valid", "test"]
+    assert np.array_equal(values_of(read_table(place, split="test")), ROWS[150:])
+    with pytest.raises(DataError, match=r"holds the arrays train, valid, test\. Pick one with --s"):
+        read_table(place)
+    with pytest.raises(DataError, match=r"has no array 'dev'\. It holds train, valid, test\."):
+        read_table(place, split="dev")
+    splits = read_splits(place)
+    assert np.array_equal(splits.train, ROWS[:100])
+    assert np.array_equal(splits.valid, ROWS[100:150])
+    # Another split is divided by the seed, and validation rows of one's own replace the found.
+    assert len(read_splits(place, split="test").valid) == 5
+    assert np.array_equal(read_splits(place, ROWS[:7]).valid, ROWS[:7])
+
+
+def test_archives_that_hold_no_table(tmp_path: Path) -> None:
+    np.savez(tmp_path / "none.npz")
+    with pytest.raises(DataError, match=r"none\.npz holds no arrays"):
+        read_table(tmp_path / "none.npz")
+    with zipfile.ZipFile(tmp_path / "foreign.npz", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(DataError, match=r"'readme\.txt' of .*foreign\.npz is not an array"):
+        read_table(tmp_path / "foreign.npz")
+
+
+def test_a_split_of_what_is_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"an array of an \.npz file; .*rows\.csv is a \.csv file"):
+        read_text(tmp_path, CSV, split="test")
+    with pytest.raises(DataError, match="the data is no file"):
+        read_table(ROWS, split="test")
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "names", "n_rows"),
+    [
+        ("a,b\n0,1\n", True, ["a", "b"], 1),
+        ("a,b\n", True, ["a", "b"], 0),
+        ("a,b", True, ["a", "b"], 0),
+        ("0,1\n1,1\n", True, None, 2),
+        ("0,1", True, None, 1),
+        ("0, 1\n1,1\n", True, None, 2),
+        ('"0","1"\n1,1\n', True, None, 2),
+        ("0,1,2\n1,1,0\n", True, ["0", "1", "2"], 1),
+        ("0,1\n1,1\n", False, None, 2),
+        ("\ufeff0,1\n1,1\n", True, None, 2),
+        ("\ufeffa,b\n0,1\n", True, ["a", "b"], 1),
+        ("\n\na,b\n0,1\n", True, ["a", "b"], 1),
+        ("a,b\r\n0,1\r\n", True, ["a", "b"], 1),
+        ('"a","b"\ntrue,False\n', True, ["a", "b"], 1),
+    ],
+)
+def test_the_first_line_of_a_csv_file(
+    tmp_path: Path, text: str, header: bool, names: list[str] | None, n_rows: int
+) -> None:
+    table = read_text(tmp_path, text, header=header)
+    assert table.names == names
+    assert table.n_rows == n_rows
+
+
+def test_no_header_makes_data_of_names(tmp_path: Path) -> None:
+    table = read_text(tmp_path, "0,x\n1,0\n", header=False)
+    with pytest.raises(DataError, match=r"Column 'x1' has values other than 0 and 1: 'x' \(first"):
+        values_of(table)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", r"rows\.csv is empty"),
+        ("\n\n", r"rows\.csv is empty"),
+        ("a,b\n0,1\n1\n", r"rows\.csv: .*Row #3: Expected 2 columns, got 1: 1"),
+        ("a,b\n0,1\n1,0,1\n", r"Row #3: Expected 2 columns, got 3: 1,0,1"),
+        ("0,1\n0\n", r"Row #2: Expected 2 columns, got 1"),
+        ("a,a\n0,1\n", r"'a' occurs twice \(again at position 1\)\. Give every column"),
+        ("é,b\n0,1\n".encode("latin-1"), r"rows\.csv is not UTF-8 text .*Convert it first"),
+        ("a,b\n0,1\n1,\n", r"Column 'b' has missing cells \(first at row 1\)"),
+        ("a,b\n0,1\n1,NA\n", r"Column 'b' has missing cells \(first at row 1\)"),
+        (
+            "a,b\n0,1\n1,maybe\n",
+            r"Column 'b' has values other than 0 and 1: 'maybe' \(first at row",
+        ),
+        ("a;b\n0;1\n", r"Column 'a;b' has values other than 0 and 1: '0;1'"),
+        ("a,b\n", "The data has no rows"),
+    ],
+)
+def test_bad_csv_files(tmp_path: Path, text: str | bytes, expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        values_of(read_text(tmp_path, text))
+
+
+def test_bad_parquet_files(tmp_path: Path) -> None:
+    place = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pa.table([[1], [0]], names=["a", "a"]), place)
+    with pytest.raises(DataError, match="'a' occurs twice"):
+        read_table(place)
+    pyarrow.parquet.write_table(pa.table({"a": [1, None]}), place)
+    with pytest.raises(DataError, match=r"Column 'a' has missing cells \(first at row 1\)"):
+        values_of(read_table(place))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [
+        (["007", "008"], ["007", "008"]),
+        (["1.50", "2"], ["1.50", "2"]),
+        (["2020-01-01", "x"], ["2020-01-01", "x"]),
+        (["true", ""], ["true", ""]),
+        (["7", "-8"], [7, -8]),
+        (["9" * 30, "1"], ["9" * 30, "1"]),
+    ],
+)
+def test_identifiers_stay_as_they_are_written(
+    tmp_path: Path, cells: list[str], kept: list[object]
+) -> None:
+    text = "id,a\n" + "".join(f"{cell},1\n" for cell in cells)
+    left, ids = without_column(read_text(tmp_path, text, id_column="id"), "id")
+    assert ids.tolist() == kept
+    assert left.names == ["a"]
+
+
+def test_a_file_of_one_line_keeps_its_identifier(tmp_path: Path) -> None:
+    ids = without_column(read_text(tmp_path, "id,a\n007,1", id_column="id"), "id")[1]
+    assert ids.tolist() == ["007"]
