@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(place / "twos.npy", ROWS * 2)
     np.save(place / "missing.npy", np.where(ROWS[:, :1] == 1, np.nan, ROWS))
     (place / "cut.npy").write_bytes((place / "rows.npy").read_bytes()[:-7])
-    (place / "text.csv").write_text("id,x0,x1,x2,x3\nr1,0,1,0,no\nr2,1,1,0,yes\n")
+    (place / "text.csv").write_text("x0,x1,x2,x3\n0,1,0,no\n1,1,0,yes\n")
     (place / "ragged.csv").write_text("0,1,0,1\n0,1\n")
     (place / "ids.csv").write_text("id,x0,x1,x2,x3\nr1,0,1,0,1\nr2,1,1,0,0\n")
     (place / "scores.csv").write_text("log_prob,x0,x1,x2,x3\n-1,0,1,0,1\n")
@@ -73,7 +73,7 @@ BAD_TABLES = {
     "cut.npy": r"Cannot read .*cut\.npy: .*Is it damaged\?",
     "twos.npy": r"Column 'x\d' has values other than 0 and 1: 2 \(first at row \d+\)",
     "missing.npy": r"Column 'x0' has missing cells \(first at row \d+\).*fill or drop",
-    "text.csv": r"Column 'id' has values other than 0 and 1|not in the model: 'id'",
+    "text.csv": r"Column 'x3' has values other than 0 and 1: 'no', 'yes' \(first at row 0\)",
     "ragged.csv": r"Row #2: Expected 4 columns, got 2",
 }
 
@@ -243,12 +243,11 @@ def test_scores_may_not_go_under_the_name_of_the_identifier(folder: Path) -> Non
     assert "--id log_prob is the name of the scores. Rename that column." in said
 
 
-@pytest.mark.parametrize("n_rows", [-1, -100])
-def test_a_negative_number_of_rows(folder: Path, tmp_path: Path, n_rows: int) -> None:
+def test_a_negative_number_of_rows(folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "drawn.csv"
     place.write_bytes(b"older rows")
-    said = fail(WRONG_USE, "sample", folder / "m.made", "-n", n_rows, "--out", place)
-    assert f"The number of rows to draw must be at least 0, got {n_rows}." in said
+    said = fail(WRONG_USE, "sample", folder / "m.made", "-n", -1, "--out", place)
+    assert "The number of rows to draw must be at least 0, got -1." in said
     assert place.read_bytes() == b"older rows"
 
 

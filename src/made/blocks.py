@@ -119,11 +119,7 @@ def triangle(
     # How many of the sorted inputs each sorted output sees.
     seen = np.searchsorted(inputs, outputs, side="left" if strict else "right")
     n_blocks = min(n_blocks, len(outputs))
-    if (
-        before is not None
-        and len(before.blocks) == n_blocks
-        and np.array_equal(before.seen, seen)
-    ):
+    if before is not None and len(before.blocks) == n_blocks and np.array_equal(before.seen, seen):
         shape = (before.blocks, before.rows, before.columns)
     else:
         blocks = _blocks(seen, n_blocks)
@@ -133,9 +129,7 @@ def triangle(
 
 def _blocks(seen: np.ndarray, n_blocks: int) -> tuple[Block, ...]:
     borders = np.linspace(0, len(seen), n_blocks + 1).round().astype(int).tolist()
-    return tuple(
-        Block(start, stop, int(seen[stop - 1])) for start, stop in pairwise(borders)
-    )
+    return tuple(Block(start, stop, int(seen[stop - 1])) for start, stop in pairwise(borders))
 
 
 def _row_runs(seen: np.ndarray, blocks: tuple[Block, ...]) -> Runs:

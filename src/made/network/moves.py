@@ -7,9 +7,11 @@ the mask cuts. Knows runs; knows nothing of degrees or products. Importing this 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 
-_OPTIONS = {"cache": True, "nogil": True}
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True}
 
 
 @numba.njit(**_OPTIONS)

@@ -8,6 +8,7 @@ knows nothing of torch. Importing this module is slow (Numba); compiled code is 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -20,7 +21,12 @@ _INVERSE_SQRT_2 = np.float32(1 / math.sqrt(2))
 _ROWS_TOGETHER = 16
 _HALF, _ZERO, _ONE = np.float32(0.5), np.float32(0), np.float32(1)
 # Products may be contracted to fused multiply-adds; nothing else is reordered.
-_OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "fastmath": {"contract"},
+    "error_model": "numpy",
+}
 
 
 @numba.njit(inline="always", **_OPTIONS)

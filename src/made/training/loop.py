@@ -128,6 +128,7 @@ class Trainer:
         """
         take_step = TrainingStep(self.state, self.options, self.rows_per_step)
         saved_at = time.monotonic()
+        self._progress.update(0.0, 1.0, "preparing (kernels are compiled once for a machine)")
         with _interruptible() as was_stopped:
             while not was_stopped() and self._advance_phase():
                 self._one_step(take_step)
