@@ -190,15 +190,6 @@ def test_output_paths_are_checked_before_training(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("untrained")
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_model_is_found_before_training(folder: Path, tmp_path: Path) -> None:
-    place = tmp_path / "m.made"
-    place.touch(0o444)
-    said = fail(FAILED, "fit", folder / "rows.npy", "--out", place, *TINY)
-    assert "the file is read-only. Choose another name." in said
-
-
-@pytest.mark.usefixtures("untrained")
 def test_a_checkpoint_is_never_overwritten(folder: Path, tmp_path: Path) -> None:
     kept = tmp_path / "m.made.checkpoint"
     kept.write_bytes(b"hours of work")
