@@ -285,9 +285,10 @@ class Watch:
 def test_progress_is_told(course: Course) -> None:
     watch = Watch()
     scripted(course, [-9, -8, -8.5, -8, -8], max_epochs=5, progress=watch).run()
-    assert [done for done, _, _ in watch.seen] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    # Before the first step, and after every epoch.
+    assert [done for done, _, _ in watch.seen] == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert {total for _, total, _ in watch.seen} == {1.0}
-    assert watch.seen[2][2] == "epoch 3  train -2.000  validation -8.000"
+    assert watch.seen[3][2] == "epoch 3  train -2.000  validation -8.000"
 
 
 def test_a_decay_that_starts_within_an_epoch_adds_no_line(course: Course) -> None:

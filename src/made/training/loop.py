@@ -159,7 +159,10 @@ class Trainer:
         position = self.position
         left = 1 - position.decay_start_used
         by_budget = (self._used() - position.decay_start_used) / left if left > 0 else 1.0
-        # A quarter of the steady epochs: the last fifth of the whole.
+        if position.decay_start_used >= _STEADY_FRACTION:
+            return by_budget
+        # Patience ended before the budget. A quarter of the steady epochs: the last fifth of the
+        # whole.
         length = max(position.decay_start_epoch / 4, 1.0)
         return max(by_budget, (self._epoch - position.decay_start_epoch) / length)
 
