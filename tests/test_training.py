@@ -165,6 +165,17 @@ def test_patience_turns_to_a_decay_from_the_best_weights(course: Course) -> None
     assert len(decay) == 12
 
 
+def test_a_larger_budget_than_before_does_not_raise_the_learning_rate(course: Course) -> None:
+    run = scripted(course, [float(n) for n in range(30)], max_epochs=20)
+    # As resumed from a run of ten epochs that had begun to decay.
+    run.position.phase, run.position.step = "decay", 8 * N_STEPS
+    run.position.decay_start_epoch, run.position.decay_start_used = 8.0, 0.8
+    result = run.run()
+    assert result.position.step == 20 * N_STEPS
+    assert course.multipliers[: 8 * N_STEPS + 1] == [1.0] * (8 * N_STEPS + 1)
+    np.testing.assert_allclose(course.multipliers[8 * N_STEPS :], np.arange(20, 0, -1) / 20)
+
+
 def test_an_improvement_while_decaying_is_kept(course: Course) -> None:
     scores = [1, 2, 3, 2, 2, 5, 4, 4, 4, 4, 6, 5.0]
     result = scripted(course, scores, max_epochs=1000, patience=3).run()

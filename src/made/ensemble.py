@@ -25,7 +25,7 @@ from made.uniforms import MEMBER_CHOICE, uniforms
 # Rows that are scored together: the activations of 1000 units then take a few megabytes.
 _CHUNK_ROWS = 1024
 # Rows that are drawn together: between two chunks Ctrl-C is heard and progress is shown.
-_DRAW_ROWS = 4096
+_DRAW_ROWS = 8192
 
 
 class Ensemble:

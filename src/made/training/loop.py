@@ -159,6 +159,7 @@ class Trainer:
         position = self.position
         left = 1 - position.decay_start_used
         by_budget = (self._used() - position.decay_start_used) / left if left > 0 else 1.0
+        by_budget = max(by_budget, 0.0)  # The run may go on with a larger budget than it had.
         if position.decay_start_used >= _STEADY_FRACTION:
             return by_budget
         # Patience ended before the budget. A quarter of the steady epochs: the last fifth of the
