@@ -72,7 +72,7 @@ def main() -> None:
     ]
     sizes, taken = zip(*curves["columns (draw 1000 rows, width 500)"].items(), strict=True)
     # The arithmetic of a row is linear in the columns at a fixed width, beside a constant part.
-    slope = np.polyfit(np.log(sizes[2:]), np.log(taken[2:]), 1)[0]
+    slope = float(np.polyfit(np.log(sizes[2:]), np.log(taken[2:]), 1)[0])
     results.append(Result("growth of drawing with columns: exponent", slope, "", 1.15))
     report(results, arguments, VERSIONS)
     if arguments.plot:
