@@ -183,7 +183,6 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"device": "abacus"}, OptionError, "The device 'abacus' cannot be used"),
     ({"hidden": (0,)}, OptionError, "Every hidden layer needs between 1 and"),
     ({"learning_rate": -1.0}, OptionError, "learning_rate must be a number from"),
-    ({"precision": "16-mixed"}, OptionError, "precision 16-mixed needs a GPU; on the CPU use"),
 ]
 
 

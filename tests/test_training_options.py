@@ -19,7 +19,7 @@ from made.training.options import Budget, TrainingOptions, check_count, parse_du
 BAD_TRAINING: list[tuple[str, Any, str]] = [
     ("optimizer", "sgd", "optimizer must be one of adamw, adadelta; got 'sgd'."),
     ("schedule", "cosine", "schedule must be one of decay, constant; got 'cosine'."),
-    ("precision", "64", "precision must be one of 32-true, bf16-mixed, 16-mixed; got '64'."),
+    ("precision", "64", "precision must be one of 32-true, bf16-mixed; got '64'."),
     ("members", 0, "members must be a whole number of at least 1, got 0."),
     ("members", 2.0, "members must be a whole number of at least 1, got 2.0."),
     ("batch_size", -5, "batch_size must be a whole number of at least 1, got -5."),

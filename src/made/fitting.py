@@ -246,8 +246,6 @@ def _train(
     resume: bool,
 ) -> TrainingResult:
     place = find_device(device)
-    if training.precision == "16-mixed" and place.type == "cpu":
-        raise OptionError("precision 16-mixed needs a GPU; on the CPU use bf16-mixed or 32-true.")
     model = Model(splits.schema.columns, network)
     model.initialize(training.seed, torch.as_tensor(splits.train))
     trainer = Trainer(

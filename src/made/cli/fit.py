@@ -93,7 +93,7 @@ def fit(
     clip_norm: Annotated[float | None, _training("Longest gradient; 0 for no limit.")] = None,
     average_decay: Annotated[float | None, _training("Of the average of weights; 0: none.")] = None,
     patience: Annotated[int | None, _training("Epochs without improvement to wait for.")] = None,
-    precision: Annotated[str | None, _training("32-true, bf16-mixed or 16-mixed.")] = None,
+    precision: Annotated[str | None, _training("32-true or bf16-mixed.")] = None,
     split: Split = None,
     no_header: NoHeader = False,
     id_column: IdColumn = None,

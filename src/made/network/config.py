@@ -103,7 +103,7 @@ def check_widths(hidden: object) -> tuple[int, ...]:
     widths = (hidden,) if isinstance(hidden, int) else hidden
     if not isinstance(widths, (tuple, list)) or len(widths) > MAX_DEPTH:
         raise OptionError(
-            f"hidden must list the widths of the layers, like [500, 500]; {hidden!r}."
+            f"hidden must list the widths of the layers, like [500, 500]; got {hidden!r}."
         )
     for width in widths:
         if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= MAX_WIDTH:

@@ -12,7 +12,7 @@ from made.errors import OptionError
 
 Optimizer = Literal["adamw", "adadelta"]
 Schedule = Literal["decay", "constant"]
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["32-true", "bf16-mixed"]
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -49,7 +49,7 @@ class TrainingOptions:
     patience : int
         Look-ahead: epochs without improvement on the validation rows before training turns to its
         end.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "bf16-mixed"}
     """
 
     seed: int = 0
