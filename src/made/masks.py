@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from made.errors import NotAutoregressiveError, OptionError
-from made.orderings import check_ordering
+from made.orderings import check_ordering, ranks
 
 _N_POINTS = 3
 
@@ -92,8 +92,7 @@ def check_autoregressive(
 step 0); under this ordering it may depend on no column at all. ...
     """
     order = check_ordering(ordering)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
+    rank = ranks(order)
     columns_in = _owners(input_columns, len(order), "input_columns")
     probe = copy.deepcopy(module).to(torch.float64).eval()
     random = torch.Generator().manual_seed(seed)

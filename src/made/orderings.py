@@ -47,8 +47,7 @@ class Connectivity:
 
     def __post_init__(self) -> None:
         order = check_ordering(self.order)
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
+        rank = ranks(order)
         object.__setattr__(self, "order", order)
         object.__setattr__(self, "rank", rank)
         highest = max(len(order) - 1, 1)
@@ -67,6 +66,19 @@ class Connectivity:
     def column_degrees(self) -> np.ndarray:
         """Degrees of the columns, 1..n_columns: the step at which each is visited, plus one."""
         return self.rank + 1
+
+
+def ranks(order: np.ndarray) -> np.ndarray:
+    """Return the step at which each column is visited: the inverse of a permutation.
+
+    Examples
+    --------
+    >>> ranks(np.array([2, 0, 1])).tolist()
+    [1, 2, 0]
+    """
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank
 
 
 def check_ordering(ordering: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from made.errors import OptionError, UnsupportedLayerError
 from made.masks import hidden_mask, output_mask
-from made.orderings import check_ordering, draw_hidden_degrees
+from made.orderings import check_ordering, draw_hidden_degrees, ranks
 from made.uniforms import HIDDEN_DEGREES, generator
 
 # Layers that treat every unit by itself, so that cutting edges elsewhere is enough.
@@ -101,8 +101,7 @@ def mask_autoencoder(
     >>> check_autoregressive(made, [2, 0, 1])
     """
     order = check_ordering(ordering)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
+    rank = ranks(order)
     linears = _linear_layers(module)
     widths = [linear.out_features for linear in linears]
     columns_in = np.arange(len(order)) if input_columns is None else np.asarray(input_columns)
