@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from made.blocks import sorting_order
-from made.network.products import Edges, by_output
+from made.network.products import Edges, Weights, by_output
 
 NORM_EPSILON = 1e-6
 
@@ -46,7 +46,8 @@ class MaskedLinear(nn.Module):
         self.conditioning = nn.Parameter(torch.empty(shape)) if conditioning else None
 
     def forward(self, inputs: Tensor, edges: Edges) -> Tensor:
-        return edges.product(inputs, self.weight, self.bias, self.conditioning, self.by_input)
+        weights = Weights(self.weight, self.bias, self.conditioning, self.by_input)
+        return edges.product(inputs, weights)
 
     def masked(self, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``W * M``, shape ``(n_out, n_in)``, and ``(U * M) 1 + b``, shape ``(n_out,)``."""

@@ -6,7 +6,7 @@ never what comes out. Knows masks and blocks; knows nothing of layers or connect
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,21 +18,20 @@ from made.blocks import Runs, Triangle
 _AS_IT_IS = np.empty(0, dtype=np.int64)
 
 
+class Weights(NamedTuple):
+    """W, b and U of a layer; W and U are ``(n_out, n_in)``, or ``(n_in, n_out)`` by input."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    conditioning: nn.Parameter | None
+    by_input: bool
+
+
 class Edges(Protocol):
     """The edges of one masked matrix under one connectivity."""
 
-    def product(
-        self,
-        inputs: Tensor,
-        weight: nn.Parameter,
-        bias: nn.Parameter | None,
-        conditioning: nn.Parameter | None,
-        by_input: bool,
-    ) -> Tensor:
-        """Return ``(W * M) x + (U * M) 1 + b``, shape ``(n_rows, n_out)``.
-
-        W and U have shape ``(n_out, n_in)``, or ``(n_in, n_out)`` if stored ``by_input``.
-        """
+    def product(self, inputs: Tensor, weights: Weights) -> Tensor:
+        """Return ``(W * M) x + (U * M) 1 + b``, shape ``(n_rows, n_out)``."""
         ...
 
 
@@ -42,14 +41,8 @@ class DenseEdges:
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
 
-    def product(
-        self,
-        inputs: Tensor,
-        weight: nn.Parameter,
-        bias: nn.Parameter | None,
-        conditioning: nn.Parameter | None,
-        by_input: bool,
-    ) -> Tensor:
+    def product(self, inputs: Tensor, weights: Weights) -> Tensor:
+        weight, bias, conditioning, by_input = weights
         shift = bias
         if conditioning is not None:
             conditioned = (by_output(conditioning, by_input) * self.mask).sum(dim=1)
@@ -80,15 +73,8 @@ class TriangularEdges:
         self.input_order = _index(triangle.input_order)
         self.output_order = _index(triangle.output_order)
 
-    def product(
-        self,
-        inputs: Tensor,
-        weight: nn.Parameter,
-        bias: nn.Parameter | None,
-        conditioning: nn.Parameter | None,
-        by_input: bool,
-    ) -> Tensor:
-        self._by_input = by_input
+    def product(self, inputs: Tensor, weights: Weights) -> Tensor:
+        weight, bias, conditioning, self._by_input = weights
         return _TriangularProduct.apply(inputs, weight, bias, conditioning, self)
 
     def sort(self, parameter: Tensor, name: str) -> Tensor:
@@ -182,15 +168,8 @@ class PreparedEdges(TriangularEdges):
 
     _prepared: tuple[Tensor, Tensor | None] | None = None
 
-    def product(
-        self,
-        inputs: Tensor,
-        weight: nn.Parameter,
-        bias: nn.Parameter | None,
-        conditioning: nn.Parameter | None,
-        by_input: bool,
-    ) -> Tensor:
-        self._by_input = by_input
+    def product(self, inputs: Tensor, weights: Weights) -> Tensor:
+        weight, bias, conditioning, self._by_input = weights
         if self._prepared is None:
             shift = self.conditioned_shift(conditioning)
             self._prepared = self.sort(weight, "weight"), shift
