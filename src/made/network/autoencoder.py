@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,6 +49,13 @@ class Wiring:
     @property
     def all_edges(self) -> list[Edges]:
         return [*self.hidden, *self.readouts.values()]
+
+
+class Triangles(NamedTuple):
+    """The blocks of all matrices under one connectivity, and the hidden degrees behind them."""
+
+    hidden_degrees: tuple[np.ndarray, ...]
+    shapes: list[Triangle]
 
 
 class MaskedAutoencoder(nn.Module):
@@ -142,36 +150,40 @@ class MaskedAutoencoder(nn.Module):
         return self._wiring(connectivity, edges)
 
     def triangles(
-        self, connectivity: Connectivity, n_rows: int, before: list[Triangle] | None = None
-    ) -> list[Triangle]:
+        self, connectivity: Connectivity, n_rows: int, before: Triangles | None = None
+    ) -> Triangles:
         """Return the blocks of all matrices, for products of ``n_rows`` rows.
 
-        Blocks that are equal to those in ``before`` are taken over.
+        Blocks that are equal to those in ``before``, of as many rows, are taken over.
         """
         pairs = self._degree_pairs(connectivity)
-        previous = before or [None] * len(pairs)
-        return [
-            triangle(
+        degrees = connectivity.hidden_degrees
+        kept = range(1, len(self.hidden) if before and before.hidden_degrees is degrees else 1)
+        shapes = [
+            before.shapes[index]
+            if before and index in kept
+            else triangle(
                 above,
                 below,
                 _n_blocks(n_rows * len(above) * len(below)),
                 strict=strict,
-                before=previous[index],
+                before=before.shapes[index] if before else None,
             )
             for index, (above, below, strict) in enumerate(pairs)
         ]
+        return Triangles(degrees, shapes)
 
     def wire_triangular(
-        self, connectivity: Connectivity, triangles: list[Triangle], before: Wiring | None = None
+        self, connectivity: Connectivity, triangles: Triangles, before: Wiring | None = None
     ) -> Wiring:
         """Return the edges of ``connectivity`` as blocks.
 
         ``before``, the wiring of the step before, is overwritten: its memory is used again.
         """
         if before is None:
-            edges: list[Edges] = [TriangularEdges(shape) for shape in triangles]
+            edges: list[Edges] = [TriangularEdges(shape) for shape in triangles.shapes]
             return self._wiring(connectivity, edges)
-        for matrix, shape in zip(before.all_edges, triangles, strict=True):
+        for matrix, shape in zip(before.all_edges, triangles.shapes, strict=True):
             assert isinstance(matrix, TriangularEdges)
             matrix.move(shape)
         if before.connectivity.hidden_degrees is connectivity.hidden_degrees:
@@ -188,7 +200,7 @@ class MaskedAutoencoder(nn.Module):
         is used again: the weights between hidden layers are then sorted once for all members.
         """
         edges: list[Edges] = [
-            PreparedEdges(shape) for shape in self.triangles(connectivity, n_rows)
+            PreparedEdges(shape) for shape in self.triangles(connectivity, n_rows).shapes
         ]
         if before is not None and (
             before.connectivity.hidden_degrees is connectivity.hidden_degrees
@@ -250,4 +262,4 @@ def _n_blocks(n_products: int) -> int:
     More blocks skip more of the zeros, and a product that is too small wastes what it saves. The
     rule fits what was measured: 2 blocks at 50 million multiplications, 6 at 400, 8 beyond 700.
     """
-    return int(np.clip(round((n_products / 12e6) ** 0.5), 1, 8))
+    return min(max(round((n_products / 12e6) ** 0.5), 1), 8)

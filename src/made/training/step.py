@@ -8,8 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from made.blocks import Triangle
-from made.network.autoencoder import Wiring
+from made.network.autoencoder import Triangles, Wiring
 from made.orderings import Connectivity
 from made.training.options import TrainingOptions
 from made.training.state import TrainingState
@@ -44,15 +43,15 @@ class TrainingStep:
 
         model = state.model
         self._fabric = Fabric(accelerator=model.device.type, devices=1, precision=options.precision)
-        _, self._optimizer = self._fabric.setup(model, state.optimizer, move_to_device=False)
+        self._optimizer = state.optimizer
         self._model = model
         self._n_rows = n_rows or options.batch_size
         self._matrices, self._vectors = state.gradients
         self._options = options
         self._source = model.connectivity_source(options.seed, options.n_orderings)
         self._triangular = model.device.type == "cpu" and options.precision == "32-true"
-        self._prepared: dict[int, tuple[Connectivity, list[Triangle]]] = {}
-        self._triangles: list[Triangle] | None = None
+        self._prepared: dict[int, tuple[Connectivity, Triangles]] = {}
+        self._triangles: Triangles | None = None
         self._wiring: Wiring | None = None
 
     def __call__(self, step: int, rows: Tensor, multiplier: float = 1.0) -> Tensor:
