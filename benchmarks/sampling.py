@@ -109,7 +109,7 @@ def memory(n_columns: int, n_rows: int, seed: int) -> Result:
     rows = (torch.rand(100, n_columns) < 0.3).float()
     model = our_model(n_columns, 500, rows, seed)
     members = model.connectivity_source(seed, None).members(16)
-    ensemble = Ensemble(model, members)
+    ensemble = Ensemble.mixture(model, members)
     ensemble.sample(5000, seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = ensemble.sample(n_rows, seed)

@@ -39,7 +39,7 @@ def drawing(n_columns: int, width: int, n_rows: int, seed: int) -> Callable[[], 
 def scoring(n_members: int, seed: int) -> Callable[[], object]:
     rows = (torch.rand(1000, 784) < 0.3).float()
     model = our_model(784, 500, rows, seed)
-    ensemble = Ensemble(model, model.connectivity_source(seed, None).members(n_members))
+    ensemble = Ensemble.mixture(model, model.connectivity_source(seed, None).members(n_members))
     return lambda: ensemble.log_prob(rows)
 
 

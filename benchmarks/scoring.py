@@ -57,7 +57,7 @@ def many_members(seed: int, rounds: int) -> list[Result]:
     rows = (torch.rand(1000, 180) < 0.3).float()
     model = our_model(180, 500, rows, seed)
     members = model.connectivity_source(seed, None).members(100)
-    one, all_of_them = Ensemble(model, members[:1]), Ensemble(model, members)
+    one, all_of_them = Ensemble.mixture(model, members[:1]), Ensemble.mixture(model, members)
     jobs = {
         "one": lambda: one.member_log_probs(rows),
         "all": lambda: all_of_them.member_log_probs(rows),

@@ -18,7 +18,7 @@ from made.cli import app
 from made.progress import terminal_progress
 
 ROWS = np.random.default_rng(0).integers(0, 2, size=(60, 4)).astype(np.uint8)
-HEAVY = "torch lightning_fabric pyarrow sklearn numba pandas polars narwhals safetensors rich"
+HEAVY = "torch lightning_fabric pyarrow sklearn numba pandas polars narwhals rich"
 
 
 @pytest.fixture(scope="module")

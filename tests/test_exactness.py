@@ -33,14 +33,14 @@ def test_mixture_sums_to_one(name: str) -> None:
     model = random_model(6, **NETWORKS[name])
     members = model.connectivity_source(seed=1, n_orderings=None).members(5)
     weights = np.array([0.1, 0.0, 0.5, 0.3, 0.1])
-    log_prob = Ensemble(model, members, weights).log_prob(every_row(6))
+    log_prob = Ensemble.mixture(model, members, weights).log_prob(every_row(6))
     assert np.exp(log_prob).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_mixture_is_the_weighted_mean_of_probabilities() -> None:
     model = random_model(5)
     members = model.connectivity_source(seed=1, n_orderings=4).members(4)
-    ensemble = Ensemble(model, members)
+    ensemble = Ensemble.mixture(model, members)
     rows = every_row(5)
     mean = np.exp(ensemble.member_log_probs(rows)).mean(axis=1)
     np.testing.assert_allclose(np.exp(ensemble.log_prob(rows)), mean, rtol=1e-12)
@@ -58,7 +58,7 @@ def test_mean_of_logits_over_orderings_would_not_be_a_distribution() -> None:
         pooled = torch.stack(logits).mean(dim=0)
         log_prob = torch.nn.functional.logsigmoid(pooled * (2 * rows - 1)).sum(dim=1)
         errors.append(abs(float(log_prob.exp().sum()) - 1))
-        mixture = np.exp(Ensemble(model, members).log_prob(rows)).sum()
+        mixture = np.exp(Ensemble.mixture(model, members).log_prob(rows)).sum()
         assert mixture == pytest.approx(1, abs=1e-5)
     assert max(errors) > 1e-3
 

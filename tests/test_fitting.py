@@ -13,13 +13,15 @@ import pytest
 import torch
 
 import made
+from made.combining import standard_error
 from made.errors import DataError, DivergedError, MadeNotice, OptionError
-from made.fitting import PRESETS, choose_orderings, fit_table, read_splits, standard_error
+from made.fitting import PRESETS, choose_orderings, fit_table, read_splits
 from made.training.state import Epoch
 
 BITS = np.random.default_rng(0).integers(0, 2, size=(60, 6))
 QUICK: dict[str, Any] = {
     "hidden": (8,), "members": 2, "batch_size": 10, "max_epochs": 3, "threads": 1, "device": "cpu",
+    "combine": "mixture",
 }  # fmt: skip
 
 
@@ -29,7 +31,7 @@ def fit(train: Any = BITS, valid: Any = None, **options: Any) -> made.Density:
 
 def outcome(density: made.Density) -> tuple[dict[str, bytes], list[Any]]:
     """Return the bits of all weights, and the nats of every epoch."""
-    weights = density._fitted.ensemble.model.state_dict()
+    weights = density._fitted.ensemble.members.models[0].state_dict()
     bits = {name: value.numpy().tobytes() for name, value in weights.items()}
     return bits, [(line["train"], line["validation"]) for line in density.record.history]
 
@@ -47,7 +49,7 @@ def test_a_seed_gives_the_same_run_bit_for_bit(options: dict[str, Any]) -> None:
     first, again = fit(seed=3, **options), fit(seed=3, **options)
     assert outcome(first) == outcome(again)
     assert np.array_equal(first.sample(20, seed=1), again.sample(20, seed=1))
-    members = [[m.order.tolist() for m in d._fitted.ensemble.members] for d in (first, again)]
+    members = [[m.order.tolist() for m in d._fitted.ensemble.members.networks[0][1]] for d in (first, again)]
     assert members[0] == members[1]
 
 
@@ -210,7 +212,7 @@ def test_the_paper_preset_is_the_published_recipe() -> None:
     assert PUBLISHED.items() <= density.record.options.items()
     assert density.record.options["preset"] == "paper"
     assert density.n_members == 1000
-    config = density._fitted.ensemble.model.config
+    config = density._fitted.ensemble.members.models[0].config
     assert config.hidden == (8,)
     assert (config.hidden_degrees, config.initialization) == ("redrawn", "orthogonal")
     assert (config.direct_input, config.conditioning, config.activation) == (True, False, "relu")
@@ -221,8 +223,8 @@ def test_options_that_are_given_override_a_preset() -> None:
     density = fit(preset="paper", orderings=5, conditioning=True, optimizer="adamw", **given)
     expected = {**PUBLISHED, **given, "n_orderings": 5, "optimizer": "adamw", "batch_size": 10}
     assert expected.items() <= density.record.options.items()
-    assert density._fitted.ensemble.model.config.conditioning
-    assert density._fitted.ensemble.model.config.hidden_degrees == "redrawn"
+    assert density._fitted.ensemble.members.models[0].config.conditioning
+    assert density._fitted.ensemble.members.models[0].config.hidden_degrees == "redrawn"
     # An option that is turned off is given too, and not left to the preset.
     assert not fit(preset="paper", direct_input=False, **given).record.options["warm_up"]
     assert PRESETS["paper"]["members"] == 1000

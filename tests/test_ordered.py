@@ -147,7 +147,7 @@ def test_known_columns_are_returned_and_their_units_need_no_steps() -> None:
 def test_draws_follow_the_enumerated_distribution() -> None:
     model = random_model(4)
     members = model.connectivity_source(0, None).members(3)
-    ensemble = Ensemble(model, members, [0.5, 0.2, 0.3])
+    ensemble = Ensemble.mixture(model, members, [0.5, 0.2, 0.3])
     drawn = ensemble.sample(20000, seed=1)
     index = (drawn @ (2 ** np.arange(4)[::-1])).astype(int)
     expected = 20000 * np.exp(ensemble.log_prob(every_row(4)))

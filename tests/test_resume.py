@@ -53,7 +53,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 def outcome(density: made.Density) -> tuple[dict[str, bytes], list[Any]]:
     """Return what must be equal: the bits of all weights, and the nats of every epoch."""
-    weights = density._fitted.ensemble.model.state_dict()
+    weights = density._fitted.ensemble.members.models[0].state_dict()
     bits = {name: value.numpy().tobytes() for name, value in weights.items()}
     lines = [(line["epoch"], line["train"], line["validation"]) for line in density.record.history]
     return bits, [*lines, density.record.validation_log_prob, density.record.best_epoch]

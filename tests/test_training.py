@@ -225,7 +225,7 @@ def test_validation_rows_are_scored_under_the_same_connectivities(
     expected = source.members(4)
     assert [m.order.tolist() for m in result.members] == [m.order.tolist() for m in expected]
     # The weights that came back score what the loop noted when it kept them.
-    score = Ensemble(result.model, expected[:validation_members]).log_prob(rows(12, seed=1))
+    score = Ensemble.mixture(result.model, expected[:validation_members]).log_prob(rows(12, seed=1))
     assert float(score.mean()) == result.position.best_validation
 
 

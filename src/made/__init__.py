@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from made._version import __version__
 
 if TYPE_CHECKING:
-    from made.density import Density, TrainingInterrupted, fit, load
+    from made.density import Density, TrainingInterrupted, fit, load, pool
     from made.errors import MadeError, MadeNotice
     from made.masks import check_autoregressive
     from made.network.wrapping import mask_autoencoder
@@ -29,6 +29,7 @@ _HOMES = {
     "fit": "made.density",
     "load": "made.density",
     "mask_autoencoder": "made.network.wrapping",
+    "pool": "made.density",
 }
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "fit",
     "load",
     "mask_autoencoder",
+    "pool",
 ]
 
 

@@ -40,6 +40,16 @@ class Column:
         """Number of network inputs that encode one cell."""
         return 1
 
+    @property
+    def n_levels(self) -> int:
+        """Number of values that a cell can have; 0 if they are not finitely many."""
+        return 2
+
+    @property
+    def measure(self) -> tuple[str, str]:
+        """What a density over the column is relative to: densities compare only if it agrees."""
+        return self.name, self.kind
+
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "kind": self.kind, "boolean": self.boolean}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from made.combining import standard_error
 from made.density import fit
-from made.fitting import standard_error
 from made.storage import replacing
 from made.uniforms import HOLDOUT, generator
 

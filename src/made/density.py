@@ -1,6 +1,6 @@
-"""`Density`, what a user holds: fit, load, score, sample, save. Thin: the work is done below.
+"""`Density`, what a user holds: fit, load, score, sample, combine, save. Thin: work is done below.
 
-Every probability that leaves this module is in nats (log) and exact.
+Every probability that leaves this module is in nats (log), and exact or a bound that says so.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ import numpy as np
 import torch
 
 from made import modelfile
+from made.certificate import Certificate
+from made.combining import Verification, combine_again, verify
+from made.combining import pool as pool_fitted
+from made.ensemble import Certification
+from made.ensemble.ensemble import Normalizer
 from made.errors import OptionError
-from made.fitting import find_device, fit_table
-from made.modelfile import FitRecord, Fitted
+from made.fitting import find_device, fit_table, warn_if_trained_on
+from made.modelfile import CombinationRecord, FitRecord, Fitted
 from made.progress import Progress, terminal_progress
 from made.table import Schema, binary_values, named_columns, read_table, to_container
+from made.training.options import parse_duration
 from made.training.state import Epoch
 from made.uniforms import check_seed
 
@@ -26,8 +32,9 @@ from made.uniforms import check_seed
 class Density:
     """An exact, normalised joint density over the columns of a table.
 
-    p(x) = sum_k w_k prod_t p_k(x_[t] | x_[1..t-1]), a mixture of masked autoregressive models
-    (Germain et al. 2015; Uria et al. 2014 for the ensemble over orderings).
+    p(x) = ( sum_k w_k q_k(x)^a )^(1/a) / Z with members q_k(x) = prod_t p_k(x_[t] | x_[1..t-1]),
+    masked autoregressive models (Germain et al. 2015; Uria et al. 2014 for the ensemble over
+    orderings). Power a = 1 is their mixture, with Z = 1; a = 0 their product.
 
     Made by `made.fit` or `made.load`, not directly.
 
@@ -64,26 +71,75 @@ class Density:
         """Weights of the members, shape ``(n_members,)``, summing to 1."""
         return self._fitted.ensemble.weights.copy()
 
+    @property
+    def power(self) -> float:
+        """1 for a mixture of the members, 0 for their product, or between."""
+        return self._fitted.ensemble.power
+
+    @property
+    def combination(self) -> str:
+        """How the members are combined, in words."""
+        return self._fitted.ensemble.combination.name
+
+    @property
+    def combined(self) -> CombinationRecord:
+        """What the combination was compared with when it was chosen."""
+        return self._fitted.combined
+
+    @property
+    def certificate(self) -> Certificate:
+        """What is known of the normaliser: log Z, its limits, their level, the draws."""
+        return self._fitted.ensemble.certificate
+
+    @property
+    def log_normalizer(self) -> float:
+        """log Z: 0 for a mixture, else the value or estimate of the certificate, in nats."""
+        return self.certificate.log_normalizer
+
+    @property
+    def acceptance(self) -> float:
+        """The share of candidates that exact sampling keeps: Z; 1 for a mixture."""
+        return self._fitted.ensemble.acceptance
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether `log_prob` is exact, or a lower bound at the level of `certificate`."""
+        return self._fitted.ensemble.is_exact
+
     def to(self, device: str) -> Density:
         """Move the model to a device ("auto", "cpu", "cuda", ...) and return the density."""
-        self._fitted.ensemble.model.to(find_device(device))
+        place = find_device(device)
+        for model in self._fitted.ensemble.members.models:
+            model.to(place)
         return self
 
     def __repr__(self) -> str:
+        validation = self.combined.validation_log_prob
+        nats = "" if validation is None else f", validation {validation:.3f} nats a row"
         return (
-            f"Density({self.schema.n_columns} columns, mixture of {self.n_members} members, "
-            f"validation {self.record.validation_log_prob:.3f} nats a row)"
+            f"Density({self.schema.n_columns} columns, {self.combination} of {self.n_members} "
+            f"members{nats})"
         )
 
     def log_prob(
-        self, data: Any, *, split: str | None = None, progress: Progress | None = None
+        self,
+        data: Any,
+        *,
+        normalizer: Normalizer = "upper",
+        split: str | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Return log p(x) of each row, in nats.
+
+        Exact if `is_exact`. Else (a power below 1 whose normaliser is estimated) a lower bound,
+        log M(x) - log Z_upper, that holds for all rows together at the level of `certificate`.
 
         Parameters
         ----------
         data : array, tensor, frame or path, (n_rows, n_columns)
             Columns of a frame are matched by name, those of an array by position.
+        normalizer : {"upper", "estimate"}
+            Divide by the upper limit of Z, or by its estimate.
         split : str, optional
             The array to take from an .npz file.
         progress : Progress, optional
@@ -106,13 +162,21 @@ class Density:
         >>> round(float(np.exp(density.log_prob(every_row)).sum()), 5)
         1.0
         """
-        return self._fitted.ensemble.log_prob(self._values(data, split), progress)
+        values = self._values(data, split)
+        return self._fitted.ensemble.log_prob(values, progress, normalizer)
 
     def member_log_probs(self, data: Any, *, split: str | None = None) -> np.ndarray:
         """Return log q_k(x) in nats of each row under each member, ``(n_rows, n_members)``."""
         return self._fitted.ensemble.member_log_probs(self._values(data, split))
 
-    def sample(self, n_rows: int, *, seed: int = 0, progress: Progress | None = None) -> Any:
+    def sample(
+        self,
+        n_rows: int,
+        *,
+        seed: int = 0,
+        method: str = "exact",
+        progress: Progress | None = None,
+    ) -> Any:
         """Draw rows from the density.
 
         Row r of a seed is the same however many rows are drawn.
@@ -122,6 +186,9 @@ class Density:
         n_rows : int
             At least 0.
         seed : int
+        method : {"exact", "annealed"}
+            Below power 1, "exact" draws from the mixture and keeps a row with probability M / M_1:
+            one in 1 / Z. Where that is too few, "annealed" draws are approximate.
 
         Returns
         -------
@@ -136,21 +203,87 @@ class Density:
         (3, 2)
         """
         n_drawn = _check_n_rows(n_rows)
-        values = self._fitted.ensemble.sample(n_drawn, check_seed(seed), progress=progress)
-        return to_container(values, self.schema)
+        draw = self._sampler(method)
+        return to_container(draw(n_drawn, check_seed(seed), progress=progress), self.schema)
 
     def sample_chunks(
-        self, n_rows: int, *, seed: int = 0, chunk_rows: int = 65536
+        self, n_rows: int, *, seed: int = 0, method: str = "exact", chunk_rows: int = 65536
     ) -> Iterator[dict[str, np.ndarray]]:
         """Draw the rows that `sample` draws, a chunk of named columns at a time.
 
         For more rows than memory holds. There is at least one chunk, though it may be empty.
         """
         n_drawn, checked = _check_n_rows(n_rows), check_seed(seed)
+        draw = self._sampler(method)
         for first in range(0, max(n_drawn, 1), chunk_rows):
             n_chunk = min(chunk_rows, n_drawn - first)
-            values = self._fitted.ensemble.sample(n_chunk, checked, first_row=first)
+            values = draw(n_chunk, checked, first_row=first)
             yield named_columns(values, self.schema)
+
+    def combine(
+        self,
+        valid: Any,
+        method: str = "auto",
+        *,
+        members: int | None = None,
+        width: float | None = None,
+        level: float = 0.95,
+        seed: int = 0,
+        max_time: str | float | None = None,
+        split: str | None = None,
+        progress: Progress | None = None,
+    ) -> Density:
+        """Return a density of the same networks whose members are combined anew.
+
+        Parameters
+        ----------
+        valid : array, tensor, frame or path
+            Rows to choose by; not those of the training.
+        method : {"auto", "mixture", "em", "product", "power=A"}
+            "auto" keeps what scores best, or the uniform mixture where nothing is clearly better.
+        members : int, optional
+            Members of each network; more than it was saved with only if it was trained on all
+            orderings.
+        width : float, optional
+            How narrow the interval of log Z shall be, in nats; by default a quarter of the
+            standard error of the validation rows, at most .02.
+        level : float
+            Probability that the interval holds.
+        seed : int
+        max_time : seconds or text like "90s", optional
+            After that the interval stays as wide as it is.
+
+        Examples
+        --------
+        >>> import numpy as np, made
+        >>> bits = np.array([[0, 1], [1, 0]] * 50)
+        >>> density = made.fit(bits, hidden=(8,), max_epochs=3, combine="mixture")
+        >>> density.combine(bits, "product").is_exact
+        True
+        """
+        values = self._values(valid, split).numpy()
+        warn_if_trained_on(self.record.options.get("training_rows_hash"), values)
+        seconds = None if max_time is None else parse_duration(max_time)
+        how = Certification(level=level, seed=check_seed(seed), max_seconds=seconds)
+        return Density(combine_again(self._fitted, values, method, members, how, width, progress))
+
+    def verify(
+        self,
+        *,
+        seed: int = 1,
+        width: float | None = None,
+        max_time: str | float | None = None,
+        progress: Progress | None = None,
+    ) -> Verification:
+        """Bound the normaliser once more by other draws, and say whether the two agree."""
+        stored = self.certificate
+        how = Certification(
+            width=width or stored.width_asked,
+            level=stored.level if stored.level < 1 else 0.95,
+            seed=check_seed(seed),
+            max_seconds=None if max_time is None else parse_duration(max_time),
+        )
+        return verify(self._fitted, how, progress)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to ``path``, whole or not at all. `made.load` reads it back.
@@ -161,6 +294,12 @@ class Density:
             If the path is a folder or cannot be written.
         """
         modelfile.save(self._fitted, path)
+
+    def _sampler(self, method: str) -> Callable[..., np.ndarray]:
+        if method not in ("exact", "annealed"):
+            raise OptionError(f'method must be "exact" or "annealed", got {method!r}.')
+        ensemble = self._fitted.ensemble
+        return ensemble.sample if method == "exact" else ensemble.sample_annealed
 
     def _values(self, data: Any, split: str | None) -> torch.Tensor:
         table = read_table(data, split=split)
@@ -193,12 +332,26 @@ def load(path: str | os.PathLike[str]) -> Density:
     return Density(modelfile.load(path))
 
 
+def pool(densities: Sequence[Density]) -> Density:
+    """Return one density of the members of several, fitted independently to one schema.
+
+    It is their mixture, equally weighted; `Density.combine` finds better weights or powers.
+
+    Raises
+    ------
+    OptionError
+        If the columns differ.
+    """
+    return Density(pool_fitted([density._fitted for density in densities]))
+
+
 def fit(
     train: Any,
     valid: Any = None,
     *,
     orderings: str | int | None = None,
     members: int | None = None,
+    combine: str = "auto",
     hidden: Sequence[int] | int = (500, 500),
     seed: int = 0,
     max_time: str | float | None = None,
@@ -214,6 +367,7 @@ def fit(
     hidden_degrees: str | None = None,
     spread: str | None = None,
     initialization: str | None = None,
+    orderings_per_step: int | None = None,
     validation_members: int | None = None,
     batch_size: int | None = None,
     optimizer: str | None = None,
@@ -240,7 +394,7 @@ def fit(
 
     Minimises E_x E_pi [-log q(x | pi)] over the weights of one masked autoencoder, with another
     connectivity pi at every step (Germain et al. 2015, section 4), and returns the mixture of
-    ``members`` connectivities.
+    ``members`` connectivities, or another combination of them that is better on ``valid``.
 
     Parameters
     ----------
@@ -254,6 +408,9 @@ def fit(
         default) is 16 where there are 15 rows or more for each column, else "all".
     members : int
         Connectivities that form the ensemble (default 16; at most ``orderings`` of a fixed list).
+    combine : {"auto", "mixture", "em", "product", "power=A"}
+        How they are combined; "auto" keeps what scores best on the validation rows, or the mixture
+        of equal weights where nothing is clearly better.
     hidden : sequence of int
         Widths of the hidden layers.
     seed : int
@@ -269,8 +426,8 @@ def fit(
     activation, residual, normalization, direct_input, direct_hidden, conditioning, dropout, \
 hidden_degrees, spread, initialization
         See `made.network.config.NetworkConfig`.
-    validation_members, batch_size, optimizer, learning_rate, weight_decay, warm_up, schedule, \
-clip_norm, average_decay, patience, precision
+    orderings_per_step, validation_members, batch_size, optimizer, learning_rate, \
+weight_decay, warm_up, schedule, clip_norm, average_decay, patience, precision
         See `made.training.options.TrainingOptions`.
     split : str, optional
         The array of an .npz file to train on.

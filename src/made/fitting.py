@@ -19,7 +19,9 @@ import numpy as np
 import torch
 
 from made._version import __version__
-from made.ensemble import Ensemble
+from made.choosing import parse_method
+from made.combining import combine as combine_members
+from made.ensemble import Certification, Members
 from made.errors import DataError, MadeNotice, OptionError
 from made.model import Model
 from made.modelfile import FitRecord, Fitted
@@ -45,6 +47,8 @@ from made.uniforms import HOLDOUT, check_seed, generator
 _HOLDOUT_FRACTION = 0.1
 _DEFAULT_MAX_TIME = 600.0
 _N_ORDERINGS = 16
+_COMBINING_SHARE, _COMBINING_SECONDS = 0.15, 60.0
+_CERTIFYING_DRAWS = 200_000
 # Below this many rows for each column, fresh orderings regularise more than a fixed list costs.
 _ROWS_PER_COLUMN = 15
 
@@ -103,6 +107,7 @@ def fit_table(
     checkpoint: Path | None = None,
     checkpoint_every: str | float = 30.0,
     resume: bool = False,
+    combine: str = "auto",
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Progress | None = None,
     used_seconds: float = 0.0,
@@ -116,7 +121,13 @@ def fit_table(
     if max_time is None and max_epochs is None:
         max_time = _DEFAULT_MAX_TIME
     max_seconds = None if max_time is None else parse_duration(max_time)
-    budget = Budget(max_seconds, max_epochs, used_seconds=used_seconds)
+    parse_method(combine)
+    # Training leaves time to weigh the combinations and to certify the one that is kept.
+    reserved = 0.0
+    if max_seconds is not None and combine != "mixture":
+        reserved = min(max_seconds * _COMBINING_SHARE, _COMBINING_SECONDS)
+    training_seconds = None if max_seconds is None else max_seconds - reserved
+    budget = Budget(training_seconds, max_epochs, used_seconds=used_seconds)
     seed = check_seed(seed)
     chosen = _resolve(preset, {"orderings": orderings, **options})
     seconds_between = parse_duration(checkpoint_every)
@@ -138,27 +149,37 @@ def fit_table(
             splits, network, training, budget, device, on_epoch, progress,
             checkpoint=checkpoint, checkpoint_every=seconds_between, resume=resume,
         )  # fmt: skip
-        ensemble = Ensemble(_detached(result.model), result.members)
-        scores = ensemble.log_prob(torch.as_tensor(splits.valid))
+        members = Members([(_detached(result.model), result.members)])
+        # A run that was stopped is not made to wait: the mixture needs no certificate.
+        ensemble, combined = combine_members(
+            members,
+            splits.valid,
+            "mixture" if result.stopped else combine,
+            _certification(seed, max_seconds, budget),
+            progress=progress,
+        )
     record = FitRecord(
         made_version=__version__,
         torch_version=torch.__version__,
-        options=training.to_json() | {"preset": preset},
+        options=training.to_json()
+        | {"preset": preset, "training_rows_hash": rows_hash(splits.train)},
         n_train_rows=n_rows,
         n_validation_rows=len(splits.valid),
-        validation_log_prob=float(scores.mean()),
-        validation_standard_error=standard_error(scores),
+        validation_log_prob=combined.mixture_log_prob or 0.0,
+        validation_standard_error=combined.mixture_standard_error or 0.0,
         best_epoch=result.position.best_epoch,
         epochs=max((line.epoch for line in result.position.history), default=0),
         seconds=round(budget.elapsed(), 3),
         history=[asdict(line) for line in result.position.history],
     )
-    return Fitted(splits.schema, ensemble, record), result.stopped
+    return Fitted(splits.schema, ensemble, (record,), combined), result.stopped
 
 
-def standard_error(scores: np.ndarray) -> float:
-    """Return the standard error of the mean of ``scores``; 0 for a single one."""
-    return float(scores.std(ddof=1) / len(scores) ** 0.5) if len(scores) > 1 else 0.0
+def _certification(seed: int, max_seconds: float | None, budget: Budget) -> Certification:
+    if max_seconds is None:
+        # Runs without a time limit are those that must repeat: a number of draws ends them.
+        return Certification(seed=seed, max_draws=_CERTIFYING_DRAWS)
+    return Certification(seed=seed, max_seconds=max(max_seconds - budget.elapsed(), 0.0))
 
 
 def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int | None:
@@ -220,9 +241,11 @@ def read_splits(
             held = _without_id(read_table(valid, header=header), id_column)
             if held.n_rows == 0:
                 raise DataError("The data has no rows.")
-            return Splits(schema, values, binary_values(held, schema))
+            held_values = binary_values(held, schema)
         except DataError as error:
             raise DataError(f"In the validation data: {error}") from error
+        warn_if_trained_on(rows_hash(values), held_values)
+        return Splits(schema, values, held_values)
     if len(values) < 2:
         raise DataError(
             "The data has one row: there is none to validate on. Pass more rows, or valid=..."
@@ -230,6 +253,17 @@ def read_splits(
     shuffled = generator(seed, HOLDOUT).permutation(len(values))
     n_held = max(1, round(len(values) * _HOLDOUT_FRACTION))
     return Splits(schema, values[np.sort(shuffled[n_held:])], values[np.sort(shuffled[:n_held])])
+
+
+def warn_if_trained_on(training_rows_hash: str | None, valid: np.ndarray) -> None:
+    """Warn if the validation rows are those of the training; equal rows here and there are not."""
+    if training_rows_hash == rows_hash(valid):
+        warnings.warn(
+            "The validation rows are the training rows: what is chosen by them will look better "
+            "than it is. Hold other rows out, or leave the choice to made.",
+            MadeNotice,
+            stacklevel=2,
+        )
 
 
 def _train(
@@ -261,8 +295,8 @@ def _train(
         "network": network.to_json(),
         "training": training.to_json(),
         "column_names_hash": _hash(repr(splits.schema.names).encode()),
-        "training_rows_hash": _hash(splits.train.tobytes()),
-        "validation_rows_hash": _hash(splits.valid.tobytes()),
+        "training_rows_hash": rows_hash(splits.train),
+        "validation_rows_hash": rows_hash(splits.valid),
     }
     if resume and checkpoint is not None and checkpoint.exists():
         trainer.resume(load_checkpoint(checkpoint, run))
@@ -330,6 +364,11 @@ def _threads(n_threads: int | None):
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def rows_hash(rows: np.ndarray) -> str:
+    """Return what identifies the rows, and their order."""
+    return _hash(rows.tobytes())
 
 
 def _hash(content: bytes) -> str:

@@ -24,6 +24,12 @@ HOLDOUT = 7
 CELLS = 8
 MEMBER_CHOICE = 9
 EVIDENCE = 10
+NORMALIZER = 11
+CANDIDATES = 12
+ACCEPTANCE = 13
+ANNEALING = 14
+COMPARISON = 15
+FOLDS = 16
 
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter.
 _MAX_SEED = 2**63 - 1

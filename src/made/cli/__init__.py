@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from made._version import __version__
+from made.cli.combine import combine, pool, verify
 from made.cli.demo import demo
 from made.cli.fit import fit
 from made.cli.running import set_started
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (fit, score, sample, info, demo):
+for command in (fit, score, sample, info, combine, pool, verify, demo):
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from made.cli.combine import combined_facts, warn_if_wide
 from made.cli.running import (
     INTERRUPTED,
     AsJson,
@@ -52,6 +53,10 @@ def fit(
     members: Annotated[
         int | None, typer.Option(help="Connectivities in the ensemble (16).", show_default=False)
     ] = None,
+    combine: Annotated[
+        str,
+        typer.Option(help="How members combine: auto, mixture, em, product, power=A (0 to 1)."),
+    ] = "auto",
     hidden: Annotated[str, _network("Widths of the hidden layers.")] = "500,500",
     max_time: Annotated[
         str | None, typer.Option(help="Time for everything: 90s, 10m, 1h (10m).")
@@ -81,6 +86,9 @@ def fit(
     hidden_degrees: Annotated[str | None, _network("fixed or redrawn.")] = None,
     spread: Annotated[str | None, _network("Hidden degrees: random or even.")] = None,
     initialization: Annotated[str | None, _network("scaled or orthogonal.")] = None,
+    orderings_per_step: Annotated[
+        int | None, _training("Orderings whose mixture a minibatch is trained on (1).")
+    ] = None,
     validation_members: Annotated[
         int | None, _training("Members that score the validation rows (all).")
     ] = None,
@@ -126,11 +134,13 @@ def fit(
     try:
         density = fit_timed(
             data, valid, seconds_since_start(), orderings=orderings, members=members,
+            combine=combine,
             hidden=widths, seed=seed, max_time=max_time, max_epochs=max_epochs, preset=preset,
             activation=activation, residual=residual, normalization=normalization,
             direct_input=direct_input, direct_hidden=direct_hidden, conditioning=conditioning,
             dropout=dropout, hidden_degrees=hidden_degrees, spread=spread,
-            initialization=initialization, validation_members=validation_members,
+            initialization=initialization, orderings_per_step=orderings_per_step,
+            validation_members=validation_members,
             batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
             weight_decay=weight_decay, warm_up=warm_up, schedule=schedule, clip_norm=clip_norm,
             average_decay=average_decay, patience=patience, precision=precision, split=split,
@@ -147,9 +157,12 @@ def fit(
         )
         raise typer.Exit(INTERRUPTED) from None
     density.save(out)
+    warn_if_wide(density.certificate)
     place.unlink(missing_ok=True)
-    record = density.record
+    record, combined = density.record, density.combined
     if as_json:
+        from dataclasses import asdict
+
         print_json(
             {
                 "model": str(out),
@@ -157,8 +170,13 @@ def fit(
                 "n_columns": density.schema.n_columns,
                 "n_members": density.n_members,
                 "orderings": record.options["n_orderings"] or "all",
-                "validation_log_prob": record.validation_log_prob,
-                "validation_standard_error": record.validation_standard_error,
+                "combination": density.combination,
+                "power": density.power,
+                "exact": density.is_exact,
+                "certificate": asdict(density.certificate),
+                "validation_log_prob": combined.validation_log_prob,
+                "validation_standard_error": combined.validation_standard_error,
+                "mixture_log_prob": combined.mixture_log_prob,
                 "epochs": record.epochs,
                 "best_epoch": record.best_epoch,
                 "seconds": round(seconds_since_start(), 3),
@@ -170,12 +188,8 @@ def fit(
         [
             ("model", str(out)),
             ("columns", str(density.schema.n_columns)),
-            ("members", f"{density.n_members}, a mixture"),
-            (
-                "validation",
-                f"{record.validation_log_prob:.3f} +- {record.validation_standard_error:.3f} nats "
-                f"a row ({record.n_validation_rows} rows)",
-            ),
+            ("members", f"{density.n_members}, {density.combination}"),
+            *combined_facts(combined, density.certificate),
             ("epochs", f"{record.epochs}, best {record.best_epoch}"),
             ("time", f"{seconds_since_start():.0f} s"),
         ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from made.progress import Progress
 
+from made.cli.combine import combined_facts
 from made.cli.running import (
     AsJson,
     DataPath,
@@ -54,9 +55,10 @@ def score(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Score the rows of DATA: log p(x) in nats, exact.
+    """Score the rows of DATA: log p(x) in nats.
 
-    Scoring draws nothing; --seed is accepted because every command takes it.
+    Exact, or below power 1 a lower bound at the level of the model's certificate. Scoring
+    draws nothing; --seed is accepted because every command takes it.
     """
     del seed, debug
     from made.progress import terminal_progress
@@ -67,8 +69,8 @@ def score(
         check_spared(out, model, data)
     if id_column == "log_prob":
         raise OptionError("--id log_prob is the name of the scores. Rename that column.")
+    from made.combining import standard_error
     from made.density import load
-    from made.fitting import standard_error
 
     density = load(model).to(device)
     table = read_table(data, split=split, header=not no_header, id_column=id_column)
@@ -93,15 +95,17 @@ def score(
                 "mean_log_prob": mean,
                 "standard_error": error,
                 "bits_per_column": bits,
-                "exact": True,
+                "exact": density.is_exact,
+                "level": None if density.is_exact else density.certificate.level,
                 "out": None if out is None else str(out),
             }
         )
         return
     facts = [("rows", str(len(scores)))]
+    bound = "" if density.is_exact else f", at least (at {density.certificate.level:.0%})"
     if mean is not None:
         facts += [
-            ("mean log p", f"{mean:.4f} +- {error:.4f} nats a row"),
+            ("mean log p", f"{mean:.4f} +- {error:.4f} nats a row{bound}"),
             ("bits per column", f"{bits:.4f}"),
         ]
     if out is not None:
@@ -117,6 +121,9 @@ def sample(
         Path | None,
         typer.Option("--out", "-o", help="File to write; without it, CSV on standard output."),
     ] = None,
+    method: Annotated[
+        str, typer.Option(help='"exact", or "annealed": approximate, where exact is too slow.')
+    ] = "exact",
     seed: Seed = 0,
     device: Device = "auto",
     threads: Threads = None,
@@ -134,12 +141,17 @@ def sample(
 
     density = load(model).to(device)
     with using_threads(threads), terminal_progress("sampling") as bar:
-        chunks = _watched(density.sample_chunks(n_rows, seed=seed), n_rows, bar)
+        chunks = _watched(density.sample_chunks(n_rows, seed=seed, method=method), n_rows, bar)
         if out is not None:
             write_chunks(out, chunks, n_rows)
         elif not as_json:
             _print_csv(chunks)
-    content = {"model": str(model), "n_rows": n_rows, "seed": seed}
+    exact = method == "exact"
+    content = {"model": str(model), "n_rows": n_rows, "seed": seed, "exact": exact}
+    if density.combination != "mixture":
+        share = f"{density.acceptance:.1%}"
+        say(f"One candidate in {1 / density.acceptance:.1f} was kept ({share})." if exact
+            else "These rows are approximate: the ends of annealed chains.")  # fmt: skip
     if as_json and out is not None:
         print_json(content | {"out": str(out)})
     elif as_json:
@@ -188,7 +200,9 @@ def info(
     Nothing is drawn; --seed is accepted because every command takes it.
     """
     del seed, debug
-    from made.modelfile import read_header
+    from dataclasses import asdict
+
+    from made.modelfile import read_header, read_weights
 
     header = read_header(model)
     record, network = header.record, header.network
@@ -199,13 +213,18 @@ def info(
             "n_columns": header.schema.n_columns,
             "columns": header.schema.names,
             "n_members": header.n_members,
+            "n_networks": header.n_networks,
+            "combination": header.combination,
+            "power": header.power,
+            "certificate": None if header.certificate is None else asdict(header.certificate),
+            "combined": asdict(header.combined),
             "n_weights": header.n_weights,
             "network": network.to_json(),
             "training": record.options,
             "n_train_rows": record.n_train_rows,
             "n_validation_rows": record.n_validation_rows,
-            "validation_log_prob": record.validation_log_prob,
-            "validation_standard_error": record.validation_standard_error,
+            "validation_log_prob": header.combined.validation_log_prob,
+            "validation_standard_error": header.combined.validation_standard_error,
             "best_epoch": record.best_epoch,
             "epochs": record.epochs,
             "seconds": record.seconds,
@@ -227,18 +246,30 @@ def info(
         [
             ("model", str(model)),
             ("columns", f"{len(names)}: {', '.join(names[:6])}{', ...' if names[6:] else ''}"),
-            ("members", f"{header.n_members}, a mixture"),
+            ("members", f"{header.n_members}, {header.combination}"
+             + (f", of {header.n_networks} networks" if header.n_networks > 1 else "")),
+            ("member weights", _weights_text(read_weights(model))),
             ("network", f"{list(network.hidden)} {network.activation}"
              + "".join(f", {name}" for name in options)),
             ("weights", f"{header.n_weights:,}"),
             ("orderings", f"{record.options.get('n_orderings') or 'all'} while training"),
             ("trained on", f"{record.n_train_rows} rows, {record.epochs} epochs (best "
              f"{record.best_epoch}), {record.seconds:.0f} s"),
-            ("validation", f"{record.validation_log_prob:.4f} +- "
-             f"{record.validation_standard_error:.4f} nats a row, {record.n_validation_rows} rows"),
+            *combined_facts(header.combined, header.certificate),
             ("written by", f"made {record.made_version}, torch {record.torch_version}"),
         ]
     )  # fmt: skip
+
+
+def _weights_text(weights: np.ndarray) -> str:
+    """Return the largest weights, or that all are equal."""
+    kept = sorted((weight for weight in weights.tolist() if weight > 0), reverse=True)
+    pruned = len(weights) - len(kept)
+    if kept[0] - kept[-1] < 1e-9:
+        text = f"equal, {kept[0]:.4g} each"
+    else:
+        text = ", ".join(f"{weight:.3f}" for weight in kept[:6]) + (", ..." if kept[6:] else "")
+    return text + (f"; {pruned} pruned" if pruned else "")
 
 
 def _nats(value: float | None) -> str:

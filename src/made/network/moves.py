@@ -10,11 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba
-import numpy as np
-import torch
 
-# Below this many numbers, waking a second thread costs more than it saves.
-_ONE_THREAD = 100_000
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True}
 
 
@@ -32,6 +28,7 @@ def _clear(target):
         target[j] = 0
 
 
+@numba.njit(**_OPTIONS)
 def gather_runs(matrix, order, places, keep_from, keep_to, clear_from, clear_to, out):
     """Write rows ``order[i]``, columns ``places[j]``, of ``matrix`` to row i, column j of ``out``.
 
@@ -39,22 +36,35 @@ def gather_runs(matrix, order, places, keep_from, keep_to, clear_from, clear_to,
     to ``clear_to[i] - 1``; other columns of ``out`` are left. An empty ``order`` or ``places``
     stands for the rows or columns as they are.
     """
-    arguments = (matrix, order, places, keep_from, keep_to, clear_from, clear_to, out)
-    n_threads = _threads(out.size)
-    if n_threads == 1:
-        _gather(*arguments, 0, 1)
-    else:
-        _gather_parallel(*arguments, n_threads)
+    for i in range(len(out)):
+        row = matrix[order[i] if len(order) else i]
+        first, last = keep_from[i], keep_to[i]
+        target = out[i, first:last]
+        if len(places):
+            kept = places[first:last]
+            for j in range(len(target)):
+                target[j] = row[kept[j]]
+        else:
+            _copy(row[first:last], target)
+        _clear(out[i, clear_from[i] : clear_to[i]])
 
 
+@numba.njit(**_OPTIONS)
 def scatter_runs(gradient, order, places, keep_from, keep_to, out):
     """Undo `gather_runs`: what was not kept is zero in ``out``."""
-    arguments = (gradient, order, places, keep_from, keep_to, out)
-    n_threads = _threads(out.size)
-    if n_threads == 1:
-        _scatter(*arguments, 0, 1)
-    else:
-        _scatter_parallel(*arguments, n_threads)
+    for i in range(len(gradient)):
+        row = out[order[i] if len(order) else i]
+        first, last = keep_from[i], keep_to[i]
+        source = gradient[i, first:last]
+        if len(places):
+            _clear(row)
+            kept = places[first:last]
+            for j in range(len(source)):
+                row[kept[j]] = source[j]
+        else:
+            _clear(row[:first])
+            _copy(source, row[first:last])
+            _clear(row[last:])
 
 
 @numba.njit(**_OPTIONS)
@@ -62,63 +72,3 @@ def clear_runs(matrix, clear_from, clear_to):
     """Write zeros to the columns ``clear_from[i] .. clear_to[i] - 1`` of every row i."""
     for i in range(len(matrix)):
         _clear(matrix[i, clear_from[i] : clear_to[i]])
-
-
-@numba.njit(**_OPTIONS)
-def _gather(matrix, order, places, keep_from, keep_to, clear_from, clear_to, out, first, step):
-    # Every thread takes each n-th row: the rows grow longer, and halves would be uneven.
-    for i in range(first, len(out), step):
-        row = matrix[order[i] if len(order) else i]
-        begin, end = keep_from[i], keep_to[i]
-        target = out[i, begin:end]
-        if len(places):
-            kept = places[begin:end]
-            for j in range(len(target)):
-                target[j] = row[kept[j]]
-        else:
-            _copy(row[begin:end], target)
-        _clear(out[i, clear_from[i] : clear_to[i]])
-
-
-@numba.njit(parallel=True, **_OPTIONS)
-def _gather_parallel(
-    matrix, order, places, keep_from, keep_to, clear_from, clear_to, out, n_threads
-):
-    for thread in numba.prange(n_threads):
-        first = np.int64(thread)  # Unsigned, it would not mix with other indices.
-        _gather(
-            matrix, order, places, keep_from, keep_to, clear_from, clear_to, out, first, n_threads
-        )
-
-
-@numba.njit(**_OPTIONS)
-def _scatter(gradient, order, places, keep_from, keep_to, out, first, step):
-    for i in range(first, len(gradient), step):
-        row = out[order[i] if len(order) else i]
-        begin, end = keep_from[i], keep_to[i]
-        source = gradient[i, begin:end]
-        if len(places):
-            _clear(row)
-            kept = places[begin:end]
-            for j in range(len(source)):
-                row[kept[j]] = source[j]
-        else:
-            _clear(row[:begin])
-            _copy(source, row[begin:end])
-            _clear(row[end:])
-
-
-@numba.njit(parallel=True, **_OPTIONS)
-def _scatter_parallel(gradient, order, places, keep_from, keep_to, out, n_threads):
-    for thread in numba.prange(n_threads):
-        first = np.int64(thread)
-        _scatter(gradient, order, places, keep_from, keep_to, out, first, n_threads)
-
-
-def _threads(size):
-    """Return how many threads move ``size`` numbers: as many as torch has, and numba can."""
-    if size < _ONE_THREAD:
-        return 1
-    n_threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    numba.set_num_threads(n_threads)
-    return n_threads

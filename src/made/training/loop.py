@@ -80,7 +80,9 @@ class Trainer:
         self.members = source.members(options.members)
         self.steps_per_epoch = max(1, round(len(train) / options.batch_size))
         self.rows_per_step = -(-len(train) // self.steps_per_epoch)
-        self._validation = Ensemble(self.state.average, self.members[: options.validation_members])
+        self._validation = Ensemble.mixture(
+            self.state.average, self.members[: options.validation_members]
+        )
         # Scoring a row costs a third of training on it. Where the validation rows and members
         # are many and the training rows few, not every epoch is validated; but thrice within the
         # patience, or it would count little.

@@ -27,6 +27,10 @@ class TrainingOptions:
     seed : int
     n_orderings : int or None
         Number of orderings that training cycles through; None for a fresh one at every step.
+    orderings_per_step : int
+        Orderings whose mixture a minibatch is trained on. 1 trains members alone, E_x E_pi
+        log q(x | pi); m trains toward their combination, E_x log mean_m q(x | pi_m), and a step
+        costs m times as much.
     members : int
         Number of connectivities that form the ensemble and score the validation rows.
     validation_members : int or None
@@ -54,6 +58,7 @@ class TrainingOptions:
 
     seed: int = 0
     n_orderings: int | None = None
+    orderings_per_step: int = 1
     members: int = 16
     validation_members: int | None = None
     batch_size: int = 100
@@ -75,7 +80,7 @@ class TrainingOptions:
                     f"{name} must be one of {', '.join(get_args(hints[name]))}; "
                     f"got {getattr(self, name)!r}."
                 )
-        for name in ("members", "batch_size", "patience"):
+        for name in ("orderings_per_step", "members", "batch_size", "patience"):
             check_count(name, getattr(self, name))
         for name in ("n_orderings", "validation_members"):
             if getattr(self, name) is not None:

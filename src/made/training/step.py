@@ -5,6 +5,8 @@ Knows a training state and its options; knows nothing of epochs, budgets or vali
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -49,7 +51,12 @@ class TrainingStep:
         self._matrices, self._vectors = state.gradients
         self._options = options
         self._source = model.connectivity_source(options.seed, options.n_orderings)
-        self._triangular = model.device.type == "cpu" and options.precision == "32-true"
+        # Blocks keep one gradient, that of the last product; several orderings add theirs up.
+        self._triangular = (
+            model.device.type == "cpu"
+            and options.precision == "32-true"
+            and options.orderings_per_step == 1
+        )
         self._prepared: dict[int, tuple[Connectivity, Triangles]] = {}
         self._triangles: Triangles | None = None
         self._wiring: Wiring | None = None
@@ -69,16 +76,26 @@ class TrainingStep:
             random.manual_seed(derived_seed(options.seed, DROPOUT, step))
         for group in self._optimizer.param_groups:
             group["lr"] = options.learning_rate * multiplier
-        wiring = self._wire(step)
         # Not through Fabric's module, which would try to convert the wiring too.
         with self._fabric.autocast():
-            conditionals = self._model(rows, wiring, random)
-        log_prob = conditionals.float().sum()
+            if options.orderings_per_step == 1:
+                log_prob = self._model(rows, self._wire(step), random).float().sum()
+            else:
+                log_prob = self._mixture_log_prob(step, rows, random)
         self._fabric.backward(-log_prob / len(rows))
         if options.clip_norm:
             self._clip(options.clip_norm)
         self._optimizer.step()
         return log_prob.detach()
+
+    def _mixture_log_prob(self, step: int, rows: Tensor, random: torch.Generator | None) -> Tensor:
+        """Return the summed log-probability of ``rows`` under the mixture of a few orderings."""
+        count = self._options.orderings_per_step
+        terms = [
+            self._model(rows, self._wire(step * count + place), random).float().sum(dim=1)
+            for place in range(count)
+        ]
+        return (torch.stack(terms).logsumexp(dim=0) - math.log(count)).sum()
 
     def _wire(self, step: int) -> Wiring:
         network = self._model.network
