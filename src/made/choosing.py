@@ -38,6 +38,8 @@ _SPARSE = 0.5
 # Nats a row within which weights are the best: far below what validation rows can tell.
 _TOLERANCE = 1e-3
 _N_FOLDS = 5
+# Rows times members times steps of EM: some seconds.
+_LEARNING_CELLS = 1e8
 # Rows times members that are drawn and scored to compare normalisers.
 _COMPARED_CELLS = 2**18
 _MIN_COMPARED, _MAX_COMPARED = 1024, 16384
@@ -309,9 +311,11 @@ class _Comparison:
 
 
 def _em_learner(concentration: float) -> Learn:
-    return lambda log_probs: Combination(
-        learn_mixture(log_probs, concentration, _TOLERANCE, max_steps=500).weights
-    )
+    def learn(log_probs: np.ndarray) -> Combination:
+        max_steps = int(np.clip(_LEARNING_CELLS / log_probs.size, 20, 500))
+        return Combination(learn_mixture(log_probs, concentration, _TOLERANCE, max_steps).weights)
+
+    return learn
 
 
 def _trees(members: Members) -> list[Combination]:

@@ -17,6 +17,8 @@ import numpy as np
 from made.errors import OptionError
 
 _SMALL_POWER = 1e-3
+# Below this the geometric mean is nearer than rounding.
+_NO_POWER = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +153,9 @@ class Combination:
         log_ratios = np.log(weights / chosen)
         if self.branches is not None or self.power == 1:
             return max(float(log_ratios.max()), 0.0)
-        if self.power == 0:
-            return max(float(weights @ log_ratios), 0.0)
-        order = 1 / (1 - self.power)
-        terms = np.log(weights) + (order - 1) * log_ratios
-        return max(float(np.logaddexp.reduce(terms)) / (order - 1), 0.0)
+        # The divergence is a power mean of the ratios, of power s - 1.
+        order = self.power / (1 - self.power)
+        return max(float(power_mean(log_ratios[None], weights, order)[0]), 0.0)
 
 
 def power_mean(log_values: np.ndarray, weights: np.ndarray, power: float) -> np.ndarray:
@@ -167,7 +167,7 @@ def power_mean(log_values: np.ndarray, weights: np.ndarray, power: float) -> np.
     >>> [float(np.exp(power_mean(logs, halves, a))[0].round(6)) for a in (0.0, 0.5, 1.0)]
     [2.0, 2.25, 2.5]
     """
-    if power == 0:
+    if power < _NO_POWER:
         return log_values @ weights
     # From the largest value down; where all are zero, so is the mean.
     largest = log_values.max(axis=1)

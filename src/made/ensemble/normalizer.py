@@ -37,6 +37,7 @@ _BATCH_ROWS = 4096
 # Where the terms of the direct estimate vary more than this (variance over mean squared), chains
 # are worth their stages.
 _DIRECT_VARIATION = 30.0
+_STAGES_PER_NAT = 3.0
 _MAX_DRAWS = 2_000_000
 
 
@@ -160,11 +161,11 @@ def _anneal(
     members: Members, combination: Combination, how: Certification, seed: int, watch: Progress
 ) -> Certificate:
     started = time.monotonic()
-    # The log-ratios of the first draws say how far it is: about three stages for each nat.
+    # The log-ratios of some draws say how far it is.
     rows = draw_mixture(members, combination.weights, 0, 256, derived_seed(seed, NORMALIZER))
     log_probs = members.log_probs(torch.as_tensor(rows), combination.support)
     distance = -float(np.median(combination.log_ratio(log_probs)))
-    chains = Annealing(members, combination, n_stages=int(np.clip(3 * distance, 4, 64)))
+    chains = Annealing(members, combination, n_stages=int(np.clip(_STAGES_PER_NAT * distance, 4, 64)))
 
     def draw(first_row: int, n_rows: int) -> np.ndarray:
         return np.exp(chains.run(first_row, n_rows, seed)[1])

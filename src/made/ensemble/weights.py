@@ -59,7 +59,7 @@ def learn_mixture(
         c, above 0.
     tolerance : float
         Nats a row: EM ends when the gap is at most this (c = 1) or a step gains less than a
-        thousandth of it.
+        hundred-thousandth of it.
     max_steps : int
 
     Examples
@@ -101,7 +101,7 @@ def _em(
         objectives.append(log_likelihood + prior)
         if not extra and _gap(log_probs, weights, counts) <= tolerance:
             break
-        if len(objectives) > 1 and objectives[-1] - objectives[-2] < 1e-3 * tolerance:
+        if len(objectives) > 1 and objectives[-1] - objectives[-2] < 1e-5 * tolerance:
             break
         weights = (counts + extra) / (n_rows + extra * len(weights))
     return weights, np.array(objectives)
