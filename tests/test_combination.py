@@ -139,9 +139,7 @@ def test_draws_follow_the_distribution(combination: Combination) -> None:
     expected = n_rows * np.exp(ensemble.log_prob(every_row(N_COLUMNS)))
     codes = 2 ** np.arange(N_COLUMNS - 1, -1, -1)
     for draw in (ensemble.sample, ensemble.sample_annealed):
-        counts = np.bincount(
-            (draw(n_rows, seed=1) @ codes).astype(int), minlength=2**N_COLUMNS
-        )
+        counts = np.bincount((draw(n_rows, seed=1) @ codes).astype(int), minlength=2**N_COLUMNS)
         rare = expected < 5
         seen, wanted = counts[~rare].tolist(), expected[~rare].tolist()
         if rare.any():

@@ -49,7 +49,10 @@ def test_a_seed_gives_the_same_run_bit_for_bit(options: dict[str, Any]) -> None:
     first, again = fit(seed=3, **options), fit(seed=3, **options)
     assert outcome(first) == outcome(again)
     assert np.array_equal(first.sample(20, seed=1), again.sample(20, seed=1))
-    members = [[m.order.tolist() for m in d._fitted.ensemble.members.networks[0][1]] for d in (first, again)]
+    members = [
+        [m.order.tolist() for m in d._fitted.ensemble.members.networks[0][1]]
+        for d in (first, again)
+    ]
     assert members[0] == members[1]
 
 

@@ -15,7 +15,10 @@ import safetensors.torch
 import torch
 
 import made
+from cases import every_row
+from made.ensemble import Certification, Combination, Ensemble, Members
 from made.errors import ModelFileError
+from made.modelfile import Fitted, read_header, read_weights, save
 
 ROWS = np.random.default_rng(0).integers(0, 2, size=(60, 4)).astype(np.uint8)
 
@@ -52,7 +55,7 @@ class Parts:
 
 @pytest.fixture(scope="module")
 def density() -> made.Density:
-    return made.fit(ROWS, hidden=(8,), members=2, max_epochs=2, progress=False)
+    return made.fit(ROWS, hidden=(8,), members=2, max_epochs=2, combine="mixture", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +127,7 @@ def test_paths_that_are_no_model(tmp_path: Path) -> None:
         made.load(tmp_path)
 
 
-def _set(*path: str, to: Any) -> Callable[[Parts], None]:
+def _set(*path: str | int, to: Any) -> Callable[[Parts], None]:
     def change(parts: Parts) -> None:
         inner = parts.content
         for key in path[:-1]:
@@ -135,7 +138,7 @@ def _set(*path: str, to: Any) -> Callable[[Parts], None]:
 
 
 BAD_CONTENT: dict[str, tuple[Callable[[Parts], None], str]] = {
-    "version": (_set("format_version", to=2), "has format version 2; this version of made reads 1"),
+    "version": (_set("format_version", to=1), "has format version 1; this version of made reads 2"),
     "no version": (lambda parts: parts.content.pop("format_version"), "has format version None"),
     "not json": (lambda parts: setattr(parts, "content", "{"), "configuration is not JSON"),
     "deep": (lambda parts: setattr(parts, "content", "[" * 90000), "configuration is not JSON"),
@@ -151,14 +154,47 @@ BAD_CONTENT: dict[str, tuple[Callable[[Parts], None], str]] = {
         "'a' occurs twice",
     ),
     "container": (_set("schema", "container", to="excel"), "Unknown container 'excel'"),
-    "activation": (_set("network", "activation", to="os.system"), "got 'os.system'"),
-    "dropout": (_set("network", "dropout", to="half"), "'half'"),
-    "an option": (_set("network", "extra", to=1), "network configuration has the options"),
-    "huge width": (_set("network", "hidden", to=[10**30]), "between 1 and 1000000 units"),
-    "huge layers": (_set("network", "hidden", to=[10**6] * 9), "missing members.hidden_degrees.1"),
-    "a record": (_set("record", "epochs", to="many"), "no good 'epochs'"),
-    "no number": (_set("record", "seconds", to=float("nan")), "configuration is not JSON"),
-    "history": (_set("record", "history", to=[{"epoch": 1}]), "history is not a list of epochs"),
+    "activation": (_set("networks", 0, "activation", to="os.system"), "got 'os.system'"),
+    "dropout": (_set("networks", 0, "dropout", to="half"), "'half'"),
+    "an option": (_set("networks", 0, "extra", to=1), "network configuration has the options"),
+    "huge width": (_set("networks", 0, "hidden", to=[10**30]), "between 1 and 1000000 units"),
+    "huge layers": (
+        _set("networks", 0, "hidden", to=[10**6] * 9),
+        "missing models.0.hidden_degrees.1",
+    ),
+    "a record": (_set("records", 0, "epochs", to="many"), "no good 'epochs'"),
+    "no networks": (_set("networks", to=[]), "'networks' is not a list of at least one"),
+    "networks and records": (
+        lambda parts: parts.content["records"].append(parts.content["records"][0]),
+        "it has 1 networks and 2 records",
+    ),
+    "another network": (
+        lambda parts: parts.content["networks"].append(parts.content["networks"][0]),
+        "it says nothing of its members",
+    ),
+    "no combination": (
+        lambda parts: parts.content.pop("combination"),
+        "it says nothing of 'combination'",
+    ),
+    "power": (
+        _set("combination", "power", to=1.5),
+        "a power lies between 0 and 1, and this is 1.5",
+    ),
+    "no power": (_set("combination", "power", to="all"), "and this is 'all'"),
+    "a certificate": (
+        _set("combination", "certificate", to={"upper": 0}),
+        "the certificate does not hold the facts of a certificate",
+    ),
+    "candidates": (
+        _set("combined", "candidates", to=[{"name": "mixture"}]),
+        "the candidates are not a list of combinations",
+    ),
+    "combined": (_set("combined", "gap", to="wide"), "no good 'gap'"),
+    "no number": (_set("records", 0, "seconds", to=float("nan")), "configuration is not JSON"),
+    "history": (
+        _set("records", 0, "history", to=[{"epoch": 1}]),
+        "history is not a list of epochs",
+    ),
 }
 
 
@@ -178,10 +214,13 @@ def _rename(before: str, after: str) -> Callable[[Parts], None]:
     return lambda parts: parts.header.update({after: parts.header.pop(before)})
 
 
-BIAS = "network.output_bias"
+BIAS = "models.0.network.output_bias"
 BAD_TENSORS: dict[str, tuple[Callable[[Parts], None], str]] = {
     "missing": (lambda parts: parts.header.pop(BIAS), f"own configuration: missing {BIAS}."),
-    "renamed": (_rename(BIAS, "network.bias"), f"missing {BIAS}; unexpected network.bias."),
+    "renamed": (
+        _rename(BIAS, "models.0.network.bias"),
+        f"missing {BIAS}; unexpected models.0.network.bias.",
+    ),
     "extra": (
         lambda parts: parts.header.update(extra=parts.header[BIAS] | {"shape": [0]}),
         "own configuration: unexpected extra.",
@@ -210,19 +249,19 @@ BAD_TENSORS: dict[str, tuple[Callable[[Parts], None], str]] = {
     ),
     "weights": (
         lambda parts: parts.put("members.weights", 0.7),
-        "must be non-negative and sum to 1; they sum to 1.4",
+        "Weights must sum to 1; they sum to 1.4",
     ),
     "negative weights": (
         lambda parts: parts.put("members.weights", [1.5, -0.5]),
-        "they sum to 1, the smallest is -0.5",
+        "non-negative numbers; the smallest is -0.5",
     ),
     "order": (
-        lambda parts: parts.put("members.order", [0, 1, 2, 2]),
+        lambda parts: parts.put("models.0.order", [0, 1, 2, 2]),
         "must hold each of 0..3 once; got [0, 1, 2, 2]",
     ),
-    "outside": (lambda parts: parts.put("members.order", [0, 1, 2, -1]), "each of 0..3 once"),
+    "outside": (lambda parts: parts.put("models.0.order", [0, 1, 2, -1]), "each of 0..3 once"),
     "degrees": (
-        lambda parts: parts.put("members.hidden_degrees.0", 4),
+        lambda parts: parts.put("models.0.hidden_degrees.0", 4),
         "Hidden degrees must lie in 1..3 for 4 columns",
     ),
 }
@@ -233,6 +272,65 @@ def test_tensors_that_cannot_be(case: str, parts: Parts, tmp_path: Path) -> None
     change, expected = BAD_TENSORS[case]
     change(parts)
     assert expected in refused(parts.write(tmp_path / "bad.made"))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return a file of two networks whose members form a product of two mixtures."""
+    options: dict[str, Any] = {"members": 2, "max_epochs": 2, "combine": "mixture"}
+    fitted = [
+        made.fit(ROWS, hidden=hidden, progress=False, **options)._fitted
+        for hidden in ((8,), (5, 6))
+    ]
+    members = Members([network for one in fitted for network in one.ensemble.members.networks])
+    ensemble = Ensemble(members, Combination(np.full(4, 0.25), 0.0, np.array([0, 0, 1, 1])))
+    ensemble.certify(Certification())
+    place = tmp_path_factory.mktemp("tree") / "good.made"
+    save(Fitted(fitted[0].schema, ensemble, (fitted[0].record,) * 2, fitted[0].combined), place)
+    loaded = made.load(place)
+    rows = every_row(4)
+    assert loaded.combination == "product of 2 mixtures"
+    assert np.array_equal(loaded.log_prob(rows.numpy()), ensemble.log_prob(rows))
+    assert np.array_equal(loaded.sample(20), ensemble.sample(20, 0))
+    assert read_header(place).n_networks == 2
+    assert read_weights(place).tolist() == [0.25] * 4
+    return place.read_bytes()
+
+
+BAD_TREES: dict[str, tuple[Callable[[Parts], None], str]] = {
+    "no certificate": (
+        _set("combination", "certificate", to=None),
+        "is a product of 2 mixtures and says nothing of its normaliser",
+    ),
+    "another name": (_set("combination", "name", to="mixture"), "and says 'mixture'"),
+    "another power": (_set("combination", "power", to=0.5), "it is a power mean 0.5 of 2 mixtures"),
+    "limits": (_set("combination", "certificate", "upper", to=-99), "contradicts itself"),
+    "level": (_set("combination", "certificate", "level", to=0), "contradicts itself"),
+    "draws": (_set("combination", "certificate", "n_draws", to=-1), "no good 'n_draws'"),
+    "branches": (lambda parts: parts.put("members.branches", -1), "numbers of branches"),
+    "shape of branches": (
+        _header("members.branches", shape=[2, 2]),
+        "members.branches should be int32 of shape [4]",
+    ),
+    "no members of a network": (_header("models.1.order", shape=[0, 4]), "nothing of its members"),
+    "members of a network": (_header("models.1.order", shape=[1, 8]), "nothing of its members"),
+    "all pruned": (lambda parts: parts.put("members.weights", 0.0), "every member is pruned"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TREES)
+def test_combinations_that_cannot_be(case: str, tree: bytes, tmp_path: Path) -> None:
+    change, expected = BAD_TREES[case]
+    parts = Parts.of(tree)
+    change(parts)
+    assert expected in refused(parts.write(tmp_path / "bad.made"))
+
+
+def test_weights_are_read_from_sound_files_alone(tree: bytes, tmp_path: Path) -> None:
+    parts = Parts.of(tree)
+    parts.header["members.weights"]["dtype"] = "I64"
+    with pytest.raises(ModelFileError, match="are no numbers"):
+        read_weights(parts.write(tmp_path / "bad.made"))
 
 
 def test_a_good_file_taken_apart_loads_again(
