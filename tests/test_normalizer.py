@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,14 +151,15 @@ def test_mistakes() -> None:
     members = Members([(many, many.connectivity_source(0, None).members(2))])
     with pytest.raises(OptionError, match="too many to enumerate"):
         certify(members, Combination.uniform(2, 0.0), Certification(method="enumeration"))
-    for wrong, said in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"width": 0.0}, "width"),
         ({"level": 1.0}, "level"),
         ({"max_draws": 0}, "max_draws"),
         ({"max_draws": 10**9}, "max_draws"),
         ({"method": "guess"}, "method"),
         ({"seed": -1}, "seed"),
-    ):
+    ]
+    for wrong, said in cases:
         with pytest.raises(OptionError, match=said):
             Certification(**wrong)
 

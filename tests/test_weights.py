@@ -25,7 +25,7 @@ def mixture_log_likelihood(log_probs: np.ndarray, weights: np.ndarray) -> float:
 
 
 def best_on_the_simplex(objective, n_members: int) -> float:  # type: ignore[no-untyped-def]
-    """Return the largest value of a concave objective, by a solver that shares nothing with ours."""
+    """Return the largest value of a concave objective, by another solver."""
     found = optimize.minimize(
         lambda w: -objective(np.maximum(w, 1e-15)),
         np.full(n_members, 1 / n_members),

@@ -165,7 +165,9 @@ def _anneal(
     rows = draw_mixture(members, combination.weights, 0, 256, derived_seed(seed, NORMALIZER))
     log_probs = members.log_probs(torch.as_tensor(rows), combination.support)
     distance = -float(np.median(combination.log_ratio(log_probs)))
-    chains = Annealing(members, combination, n_stages=int(np.clip(_STAGES_PER_NAT * distance, 4, 64)))
+    chains = Annealing(
+        members, combination, n_stages=int(np.clip(_STAGES_PER_NAT * distance, 4, 64))
+    )
 
     def draw(first_row: int, n_rows: int) -> np.ndarray:
         return np.exp(chains.run(first_row, n_rows, seed)[1])
