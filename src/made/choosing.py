@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -45,6 +46,8 @@ _COMPARED_CELLS = 2**18
 _MIN_COMPARED, _MAX_COMPARED = 1024, 16384
 # Of a limit on time, what these draws may take.
 _COMPARED_SHARE = 0.25
+# Of that limit, after which no more weights are learned.
+_LEARNING_SHARE = 0.6
 # log Z is certified to this share of the standard error of the validation rows, but to .02 nats
 # at least.
 _WIDTH_SHARE = 0.25
@@ -154,46 +157,70 @@ def choose_combination(
     if how.max_seconds is not None:
         n_compared = min(n_compared, int(_COMPARED_SHARE * how.max_seconds / seconds_each))
     comparison = _Comparison(members, log_probs, n_compared, how.seed, watch)
-    combinations = [uniform]
-    line, scores = comparison.line("mixture, equal weights", uniform)
-    lines, all_scores = [line], [scores]
+    weighed = [comparison.weigh("mixture, equal weights", uniform)]
     for number, (name, made) in enumerate(wanted := _wanted(kind, power, members, comparison)):
         watch.update(number, len(wanted), f"weighing the {name}")
-        is_learned = not isinstance(made, Combination)
-        combinations.append(made(log_probs) if is_learned else made)
-        learn = made if is_learned else None
-        line, scores = comparison.line(name, combinations[-1], learn)
-        lines.append(line)
-        all_scores.append(scores)
+        used = time.monotonic() - started
+        late = used > _LEARNING_SHARE * (how.max_seconds or np.inf)
+        if kind == "auto" and late and not isinstance(made, Combination):
+            continue  # What is left of the time is for the certificate.
+        weighed.append(comparison.weigh(name, made))
+    how = replace(how, width=width)
     if kind == "auto":
-        order = np.argsort([-line.log_prob for line in lines], kind="stable").tolist()
+        best, certificate = _certify_best(members, weighed, how, started, watch)
     else:
-        order = [len(lines) - 1]
-    place, certificate = 0, None
-    for place in order:
-        line, combination = lines[place], combinations[place]
-        if kind == "auto" and place and line.difference <= line.standard_error:
-            continue
-        watch.update(0, 1, f"certifying the {combination.name}")
-        left = how.max_seconds
-        if left is not None:
-            left = max(left - (time.monotonic() - started), 0.0)
-        narrow = replace(how, width=width, max_seconds=left)
-        certificate = certify(members, combination, narrow, watch)
-        # The comparison's limit of log Z gives way to the certified one.
-        loss = certificate.upper - line.log_normalizer_upper
-        if kind != "auto" or not place or line.difference - loss > line.standard_error:
-            break
-    assert certificate is not None
-    combination = combinations[place]
-    lines[place] = replace(lines[place], chosen=True)
+        best = len(weighed) - 1
+        certificate = _certify(members, weighed[best].combination, how, started, watch)
+    line, combination, scores = weighed[best]
+    lines = [one.line for one in weighed]
+    lines[best] = replace(line, chosen=True)
     return Choice(
         Ensemble(members, combination, certificate),
-        all_scores[place] + lines[place].log_normalizer_upper - certificate.upper,
+        # The limit of the comparison gives way to the certified one.
+        scores + line.log_normalizer_upper - certificate.upper,
         baseline,
         mixture_gap(log_probs, combination.weights) if combination.is_mixture else None,
         lines,
     )
+
+
+class _Weighed(NamedTuple):
+    """A candidate's line, what it is, and its scores of the validation rows."""
+
+    line: Candidate
+    combination: Combination
+    scores: np.ndarray
+
+
+def _certify_best(
+    members: Members, weighed: list[_Weighed], how: Certification, started: float, watch: Progress
+) -> tuple[int, Certificate]:
+    """Return the best that beats the first, the uniform mixture, also by its certified limit."""
+    for place in np.argsort([-one.line.log_prob for one in weighed], kind="stable").tolist():
+        line = weighed[place].line
+        if place and line.difference <= line.standard_error:
+            continue
+        certificate = _certify(members, weighed[place].combination, how, started, watch)
+        loss = certificate.upper - line.log_normalizer_upper
+        if not place or line.difference - loss > line.standard_error:
+            return place, certificate
+    # Here the mixture was behind all others, and none of them held what it promised.
+    return 0, _certify(members, weighed[0].combination, how, started, watch)
+
+
+def _certify(
+    members: Members,
+    combination: Combination,
+    how: Certification,
+    started: float,
+    watch: Progress,
+) -> Certificate:
+    """Certify within what is left of the time."""
+    watch.update(0, 1, f"certifying the {combination.name}")
+    if how.max_seconds is not None:
+        left = how.max_seconds - (time.monotonic() - started)
+        how = replace(how, max_seconds=max(left, 0.0))
+    return certify(members, combination, how, watch)
 
 
 def _wanted(
@@ -210,10 +237,10 @@ def _wanted(
         return [(fixed.name, fixed)]
     fixed = [Combination.uniform(n_members, power) for power in _POWERS] + _trees(members)
     return [
+        *((combination.name, combination) for combination in fixed),
         ("mixture, EM weights", _em_learner(1.0)),
         ("mixture, smooth EM weights", _em_learner(_SMOOTH)),
         ("mixture, sparse EM weights", _em_learner(_SPARSE)),
-        *((combination.name, combination) for combination in fixed),
         ("product, learned weights", comparison.learn_product),
     ]
 
@@ -233,16 +260,15 @@ class _Comparison:
         self._watch = watch
         self._drawn: tuple[np.ndarray, np.ndarray] | None = None
 
-    def line(
-        self, name: str, combination: Combination, learn: Learn | None = None
-    ) -> tuple[Candidate, np.ndarray]:
-        """Return the line of a candidate and its scores; what was learned is cross-fitted."""
+    def weigh(self, name: str, made: Combination | Learn) -> _Weighed:
+        """Return a candidate with its scores; what is learned is cross-fitted."""
+        combination = made if isinstance(made, Combination) else made(self._log_probs)
         log_z, log_z_error = self._log_normalizer(combination)
-        if learn is None:
+        if isinstance(made, Combination):
             used = self._log_probs[:, combination.support]
             scores = combination.log_mean(used) - log_z - 2 * log_z_error
         else:
-            scores = self._cross_fitted(learn)
+            scores = self._cross_fitted(made)
         difference = scores - self._baseline
         paired = difference.std(ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else 0.0
         line = Candidate(
@@ -255,7 +281,7 @@ class _Comparison:
             log_normalizer_upper=log_z + 2 * log_z_error,
             n_members=len(combination.support),
         )
-        return line, scores
+        return _Weighed(line, combination, scores)
 
     def _cross_fitted(self, learn: Learn) -> np.ndarray:
         """Return conservative scores of all rows, each by weights that never saw it."""

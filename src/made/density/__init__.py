@@ -1,0 +1,6 @@
+"""What a user holds: a `Density`, and the ways to get one: `fit`, `load`, `pool`."""
+
+from made.density.density import Density, load, pool
+from made.density.fit import TrainingInterrupted, fit, fit_timed
+
+__all__ = ["Density", "TrainingInterrupted", "fit", "fit_timed", "load", "pool"]
