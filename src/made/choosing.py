@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from made.certificate import Certificate
 from made.ensemble import (
     Certification,
     Combination,
