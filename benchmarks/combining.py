@@ -1,7 +1,8 @@
 """Mixture or product, how many orderings, learned weights or not: a study, set by set.
 
-    python benchmarks/combining.py --seconds 75
-    python benchmarks/combining.py plot
+    python benchmarks/combining.py --seconds 60 --threads 1
+    python benchmarks/combining.py plot           # the figures of docs/combining-orderings.md
+    python benchmarks/combining.py differences    # and its tables; summary, table: other views
 
 Two models of each set: one trained on a fixed list of 16 orderings, one on fresh orderings. Their
 first K members are combined in every way that the library has, and scored on test rows. Weights
@@ -251,6 +252,35 @@ def print_table(result: dict[str, Any]) -> None:
     print(flush=True)
 
 
+def print_differences(results: list[dict[str, Any]]) -> None:
+    """Print the differences to the mixture, with their errors, as tables in Markdown."""
+    names = (EM, PRODUCT, "product, learned weights", BEST_POWER, "product of 4 mixtures")
+    for n_members in (16, 256, 1024):
+        print(f"\n{n_members} members: test nats, and differences to the mixture\n")
+        print_row("set", "orderings", MEAN, "mixture", *names, "Z of the product")
+        print_row(*["---"] * (5 + len(names)))
+        for result in results:
+            cells = {item["combination"]: item for item in result["lines"]
+                     if item["members"] == n_members}  # fmt: skip
+            if cells:
+                mixture = cells[MIXTURE]
+                print_row(
+                    result["set"], result["orderings"], f"{cells[MEAN]['test']:.2f}",
+                    f"{mixture['test']:.2f} +- {mixture['test_error']:.2f}",
+                    *(difference(cells[name]) for name in names),
+                    f"{cells[PRODUCT]['acceptance']:.3f}",
+                )  # fmt: skip
+
+
+def difference(item: dict[str, Any]) -> str:
+    power = f" (a = {item['power']:g})" if item["combination"] == BEST_POWER else ""
+    return f"{item['difference']:+.3f} +- {item['difference_error']:.3f}{power}"
+
+
+def print_row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |")
+
+
 def plot(results: list[dict[str, Any]], folder: Path) -> None:
     """Draw the gain over one ordering, and the acceptance, against the number of members."""
     gains = (MIXTURE, EM, PRODUCT, BEST_POWER)
@@ -309,7 +339,8 @@ def stored(folder: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     command = argparse.ArgumentParser(description=__doc__)
-    command.add_argument("action", nargs="?", choices=("run", "plot", "table"), default="run")
+    actions = ("run", "plot", "table", "differences")
+    command.add_argument("action", nargs="?", choices=actions, default="run")
     command.add_argument("--set", action="append", choices=SETS, help="may be repeated")
     command.add_argument("--seconds", type=float, default=90.0, help="for training each model")
     data = Path(os.environ.get("MADE_DATA", "../shared/data"))
@@ -322,6 +353,8 @@ def main() -> None:
     arguments = command.parse_args()
     if arguments.action == "plot":
         return plot(stored(arguments.out), arguments.plots)
+    if arguments.action == "differences":
+        return print_differences(stored(arguments.out))
     if arguments.action == "table":
         for result in stored(arguments.out):
             print_table(result)

@@ -73,7 +73,15 @@ class Certificate:
         for name in names - {"n_draws", "n_stages", "seed", "method"}:
             if type(values[name]) not in (int, float):
                 raise ModelFileError(f"the certificate has no good {name!r}.")
-        limits_good = values["lower"] <= values["log_normalizer"] <= values["upper"] <= 1e-9
-        if values["method"] not in METHODS or not limits_good or not 0 < values["level"] <= 1:
+        read = cls(**values)
+        good = (
+            read.method in METHODS
+            and read.lower <= read.log_normalizer <= read.upper <= 1e-9
+            # An exact value has no width and no doubt; an estimate always has doubt.
+            and (read.width == 0 and read.level == 1 if read.is_exact else 0 < read.level < 1)
+            and read.log_range >= 0
+            and read.width_asked > 0
+        )
+        if not good:
             raise ModelFileError("the certificate contradicts itself.")
-        return cls(**values)
+        return read

@@ -52,10 +52,11 @@ class Combination:
             check_power(power)
         if self.branches is not None:
             branches = np.asarray(self.branches, dtype=np.int64)
-            if branches.shape != self.weights.shape or (branches < 0).any():
+            in_range = ((branches >= 0) & (branches < len(self.weights))).all()
+            if branches.shape != self.weights.shape or not in_range:
                 raise OptionError(
                     f"There are {len(self.weights)} members and {branches.size} numbers of "
-                    "branches; each member needs one, from 0 up."
+                    "branches; each member needs one, from 0 up and below the number of members."
                 )
             object.__setattr__(self, "branches", branches)
 

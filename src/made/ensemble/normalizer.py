@@ -68,7 +68,7 @@ class Certification:
     method: Method = "auto"
 
     def __post_init__(self) -> None:
-        if not self.width > 0:
+        if not 0 < self.width < math.inf:
             raise OptionError(f"The width of log Z must be above 0 nats, got {self.width}.")
         if not 0 < self.level < 1:
             raise OptionError(f"The level must lie between 0 and 1, for example 0.95; got "

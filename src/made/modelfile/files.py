@@ -22,6 +22,7 @@ from made.table.schema import Schema
 
 if TYPE_CHECKING:
     from made.ensemble import Ensemble
+    from made.network.config import NetworkConfig
     from made.orderings import Connectivity
 
 
@@ -50,12 +51,14 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
     ------
     OutputError
         If the path cannot be written; what was there before is left.
+    OptionError
+        If the normaliser is not known: such a file could not be loaded.
     """
     import safetensors.torch
     import torch
 
     ensemble = fitted.ensemble
-    combination, certificate = ensemble.combination, ensemble.known_certificate
+    combination, certificate = ensemble.combination, ensemble.certificate
     tensors = {"members.weights": torch.as_tensor(combination.weights)}
     if combination.branches is not None:
         tensors["members.branches"] = torch.as_tensor(combination.branches.astype(np.int32))
@@ -77,13 +80,16 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
             "name": combination.name,
             "power": float(combination.power),
             "branch_power": float(combination.branch_power),
-            "certificate": None if certificate is None else asdict(certificate),
+            "certificate": asdict(certificate),
         },
     }
     # One key, since the order of several would vary from file to file.
-    metadata = {METADATA_KEY: json.dumps(content, allow_nan=False)}
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    write_bytes(path, safetensors.torch.save(contiguous, metadata))
+    metadata = {METADATA_KEY: json.dumps(content, allow_nan=False, default=_plain)}
+    # Copies: pooled ensembles may share a network, and safetensors refuses shared memory.
+    copies = {
+        name: value.clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
+    }
+    write_bytes(path, safetensors.torch.save(copies, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Fitted:
@@ -138,9 +144,7 @@ def _build(header: Header, tensors: dict[str, Any]) -> Ensemble:
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(tensors[f"models.{number}.{name}"])
-        networks.append(
-            (model.requires_grad_(False), _members(tensors, number, len(config.hidden)))
-        )
+        networks.append((model.requires_grad_(False), _members(tensors, number, config)))
     branches = tensors.get("members.branches")
     combination = Combination(
         tensors["members.weights"].numpy(),
@@ -150,31 +154,50 @@ def _build(header: Header, tensors: dict[str, Any]) -> Ensemble:
     )
     if header.combination != combination.name:
         raise ModelFileError(f"it is a {combination.name} and says {header.combination!r}.")
-    if header.certificate is None and not combination.is_mixture:
+    certificate = header.certificate
+    if certificate is None and not combination.is_mixture:
         raise ModelFileError(f"it is a {combination.name} and says nothing of its normaliser.")
-    return Ensemble(Members(networks), combination, header.certificate)
+    # Scores are M / Z with the Z of the certificate: another one would not sum to 1.
+    if certificate is not None and combination.is_mixture:
+        limits = (certificate.lower, certificate.log_normalizer, certificate.upper)
+        if any(limits):
+            raise ModelFileError(
+                f"it is a mixture, whose log Z is 0, and its certificate says {limits[1]:g} "
+                f"({limits[0]:g} to {limits[2]:g})."
+            )
+    return Ensemble(Members(networks), combination, certificate)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy as one of Python: options may be given as either."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"A model file holds plain numbers and texts, and not {value!r}.")
 
 
 def _stacked_degrees(members: tuple[Connectivity, ...]) -> list[np.ndarray]:
     """Return the hidden degrees of all members, (n_members or 1, n_units) a layer."""
-    first = members[0].hidden_degrees
-    if all(member.hidden_degrees is first for member in members):
-        return [degrees[None] for degrees in first]
-    return [
-        np.stack([member.hidden_degrees[layer] for member in members])
-        for layer in range(len(first))
-    ]
+    stacked = [np.stack(layer) for layer in zip(*(m.hidden_degrees for m in members), strict=True)]
+    if all((layer == layer[0]).all() for layer in stacked):
+        return [layer[:1] for layer in stacked]
+    return stacked
 
 
-def _members(tensors: dict[str, Any], number: int, n_layers: int) -> list[Connectivity]:
+def _members(tensors: dict[str, Any], number: int, config: NetworkConfig) -> list[Connectivity]:
+    """Return the members of network ``number``."""
     from made.orderings import Connectivity
 
     prefix = f"models.{number}"
     orders = tensors[f"{prefix}.order"].numpy().astype(np.int64)
     layers = [
         tensors[f"{prefix}.hidden_degrees.{layer}"].numpy().astype(np.int64)
-        for layer in range(n_layers)
+        for layer in range(len(config.hidden))
     ]
+    # A unit that adds to what a unit of a higher degree put out would see too late a column.
+    if config.residual and any(not np.array_equal(layer, layers[0]) for layer in layers):
+        raise ModelFileError(
+            f"network {number} is residual, and its layers differ in their hidden degrees."
+        )
     # Members that share their hidden degrees share one tuple: masks are then built once.
     shared = {
         row: tuple(layer[row] for layer in layers)

@@ -84,7 +84,9 @@ class Header:
             expected["members.branches"] = ("int32", (self.n_members,))
         for number, network in enumerate(self.networks):
             n_members = self.members_of(number)
-            n_degrees = 1 if network.hidden_degrees == "fixed" else n_members
+            # One row for all members that have the same degrees, or a row for each.
+            claimed = self.tensors.get(f"models.{number}.hidden_degrees.0", ("", ()))[1]
+            n_degrees = 1 if claimed[:1] == (1,) else n_members
             shape = (n_members, self.schema.n_columns)
             expected[f"models.{number}.order"] = ("int32", shape)
             for layer, width in enumerate(network.hidden):
@@ -146,8 +148,18 @@ def read_weights(path: str | os.PathLike[str]) -> np.ndarray:
     header = read_header(path)
     if header.tensors["members.weights"] != header.member_tensors()["members.weights"]:
         raise ModelFileError(f"{path} is damaged: the weights of its members are no numbers.")
-    with safetensors.safe_open(str(Path(path).expanduser()), "numpy") as file:
-        return file.get_tensor("members.weights")
+    try:
+        with safetensors.safe_open(str(Path(path).expanduser()), "numpy") as file:
+            weights = file.get_tensor("members.weights")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path} is damaged: {error}.") from error
+    # The same limit as that of combinations, which only torch can import.
+    if not (weights >= 0).all() or not abs(weights.sum() - 1) <= 1e-6:
+        raise ModelFileError(
+            f"{path} is damaged: the weights of its members must be non-negative and sum to 1; "
+            f"the smallest is {weights.min():.6g} and they sum to {weights.sum():.6g}."
+        )
+    return weights
 
 
 def compare(
@@ -194,8 +206,14 @@ def _combination(content: object) -> tuple[str, float, float, Certificate | None
 
 
 def _parse(text: str | bytes) -> Any:
-    """Return what the JSON ``text`` says; NaN and infinities are refused."""
-    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    """Return what the JSON ``text`` says; numbers that no finite float can hold are refused."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite, parse_int=_whole)
+
+
+def _whole(text: str) -> int:
+    # Python's whole numbers have no limit, and the floats that they meet later have one.
+    _finite(text)
+    return int(text)
 
 
 def _finite(text: str) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from made.errors import ModelFileError
+from made.uniforms import check_seed
 
 _KINDS: dict[str, Any] = {
     "str": str, "int": int, "float": (int, float), "float | None": (int, float, type(None)),
@@ -47,6 +48,13 @@ class FitRecord:
         checked = _check_fields(cls, content, "the record of the fit")
         if not all(_is_epoch(line) for line in checked["history"]):
             raise ModelFileError("the history is not a list of epochs.")
+        # Further members are drawn by these two.
+        check_seed(checked["options"].get("seed"))
+        n_orderings = checked["options"].get("n_orderings")
+        if n_orderings is not None and (type(n_orderings) is not int or n_orderings < 1):
+            raise ModelFileError(
+                f"the options of the fit hold no number of orderings, but {n_orderings!r}."
+            )
         return cls(**checked)
 
 
@@ -103,10 +111,10 @@ def _is_epoch(line: object) -> bool:
     """Return whether ``line`` is an epoch of a history."""
     return (
         isinstance(line, dict)
-        and isinstance(line.get("epoch"), int)
-        and isinstance(line.get("seconds"), (int, float))
+        and _is_kind(line.get("epoch"), int)
+        and _is_kind(line.get("seconds"), (int, float))
         and all(
-            name in line and isinstance(line[name], (int, float, type(None)))
+            name in line and _is_kind(line[name], (int, float, type(None)))
             for name in ("train", "validation")
         )
     )
