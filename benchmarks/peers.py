@@ -11,18 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from made.columns import Column
+from made.columns import BinaryColumn
 from made.model import Model
 from made.network.config import NetworkConfig
+from peers_tensorflow import PACKAGES as TENSORFLOW
 
 PACKAGES = ("nflows", "normflows", "zuko", "pyro-ppl", "sbi")
-VERSIONS = ("made", "torch", "numpy", "numba", *PACKAGES)
+VERSIONS = ("made", "torch", "numpy", "numba", *PACKAGES, *TENSORFLOW)
 
 
 def our_model(n_columns: int, width: int, rows: Tensor, seed: int) -> Model:
     """Return our network as the others have it: no direct connections, no conditioning."""
     config = NetworkConfig(hidden=(width, width), direct_input=False, conditioning=False)
-    model = Model([Column(f"x{d}") for d in range(n_columns)], config)
+    model = Model([BinaryColumn(f"x{d}") for d in range(n_columns)], config)
     model.initialize(seed, rows)
     return model
 

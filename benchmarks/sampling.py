@@ -16,6 +16,7 @@ from made.ensemble import Ensemble
 from made.ordered import OrderedCache, sample_ordered
 from made.uniforms import uniforms
 from peers import VERSIONS, draw, networks, our_model, sbi_estimator, unmasked
+from peers_tensorflow import tensorflow_draw, tensorflow_network
 
 # Rows: the most that drawing may cost against one dense pass of as many rows, and the least
 # that it must be faster than a dense pass for every column.
@@ -87,10 +88,14 @@ def against_peers(n_columns: int, width: int, n_rows: int, seed: int) -> list[Re
     estimator = sbi_estimator(n_columns, width)
     if estimator is not None:
         jobs["sbi"] = lambda: estimator.sample(torch.Size((1,)), torch.zeros(n_rows, 1))
+    network = tensorflow_network(n_columns, width, torch.get_num_threads())
+    if network is not None:
+        jobs["tensorflow-probability"] = tensorflow_draw(network, n_columns, n_rows)
     if not jobs:
         return []
     with torch.no_grad():
-        seconds = in_turn(jobs, rounds=3, warm_up=0)
+        # The first call of a compiled one compiles.
+        seconds = in_turn(jobs, rounds=3, warm_up=int(network is not None))
     ours = in_turn(
         {"ours": lambda: sample_ordered(cache, member, uniforms(seed, 0, n_rows, n_columns))},
         rounds=15,

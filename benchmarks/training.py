@@ -21,6 +21,7 @@ from made.training.options import TrainingOptions
 from made.training.state import TrainingState
 from made.training.step import TrainingStep
 from peers import VERSIONS, networks, our_model, sbi_estimator, unmasked
+from peers_tensorflow import tensorflow_network, tensorflow_step
 
 # Columns, width, batch, and the most that a step may cost against the fastest peer.
 SIZES = ((784, 500, 128, 0.9), (784, 2000, 512, 0.7))
@@ -98,6 +99,9 @@ def main() -> None:
         estimator = sbi_estimator(n_columns, width)
         if estimator is not None:
             peers["sbi"] = log_prob_step(estimator, rows)
+        network = tensorflow_network(n_columns, width, arguments.threads)
+        if network is not None:
+            peers["tensorflow-probability"] = tensorflow_step(network, rows.numpy())
         jobs = ours | peers | {"unmasked": plain_step(unmasked(n_columns, width), rows)}
         seconds = in_turn(jobs, rounds=arguments.rounds, repeats=max(2, 4000 // width), warm_up=3)
         medians = {name: statistics.median(taken) for name, taken in seconds.items()}

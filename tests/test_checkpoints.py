@@ -26,7 +26,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"valid": BITS[:20]}, "the training rows are others; the validation rows are others"),
     (
         {"train": {"abcdef"[d]: BITS[:, d] for d in range(6)}},
-        "run: the column names are others. Use the same data and options, or delete it",
+        "run: the schema is another. Use the same data and options, or delete it",
     ),
 ]
 

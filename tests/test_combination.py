@@ -159,7 +159,7 @@ def test_a_row_depends_on_the_seed_and_its_number_alone(
     assert np.array_equal(ensemble.sample(5, seed=7, first_row=290), whole[290:295])
     annealed = ensemble.sample_annealed(60, seed=7)
     assert np.array_equal(ensemble.sample_annealed(3, seed=7, first_row=50), annealed[50:53])
-    monkeypatch.setattr("made.ensemble.ensemble._DRAW_ROWS", 64)
+    monkeypatch.setattr("made.ensemble.ensemble._DRAW_ROWS", (64, 64))
     assert np.array_equal(ensemble.sample(300, seed=7), whole)
     assert not np.array_equal(ensemble.sample(300, seed=8), whole)
 

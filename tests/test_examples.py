@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from made.table import infer_schema, read_table
+from made.table import infer, read_table
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
@@ -27,4 +27,5 @@ def test_visits_are_the_table_of_the_tour(tmp_path: Path, monkeypatch: pytest.Mo
     runpy.run_path(str(EXAMPLES[0].parent / "visits.py"))
     table = read_table("visits.csv")
     assert table.n_rows == 3000
-    assert infer_schema(table).names == ["smoker", "cough", "fever", "rest"]
+    declared = [(column.name, column.kind) for column in infer(table, {})]
+    assert declared == [(name, "binary") for name in ("smoker", "cough", "fever", "rest")]

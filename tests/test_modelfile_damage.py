@@ -85,7 +85,7 @@ def test_paths_that_are_no_model(tmp_path: Path) -> None:
 
 
 BAD_CONTENT: dict[str, tuple[Change, str]] = {
-    "version": (put("format_version", to=1), "has format version 1; this version of made reads 2"),
+    "version": (put("format_version", to=1), "has format version 1; this version of made reads 3"),
     "no version": (lambda parts: parts.content.pop("format_version"), "has format version None"),
     "not json": (lambda parts: setattr(parts, "content", "{"), "configuration is not JSON"),
     "deep": (lambda parts: setattr(parts, "content", "[" * 90000), "configuration is not JSON"),
@@ -93,12 +93,12 @@ BAD_CONTENT: dict[str, tuple[Change, str]] = {
     "no schema": (lambda parts: parts.content.pop("schema"), "it says nothing of 'schema'"),
     "no columns": (put("schema", "columns", to=[]), "a list of at least one column"),
     "a kind": (
-        put("schema", "columns", to=[{"name": "a", "kind": "real", "boolean": False}]),
-        "Column 'a' has the unknown kind 'real'",
+        put("schema", "columns", 0, "kind", to="real"),
+        "A column has one of the kinds binary, categorical",
     ),
     "a name twice": (
-        put("schema", "columns", to=[{"name": "a", "kind": "binary", "boolean": False}] * 4),
-        "'a' occurs twice",
+        put("schema", "columns", 1, "name", to="x0"),
+        "'x0' occurs twice",
     ),
     "container": (put("schema", "container", to="excel"), "Unknown container 'excel'"),
     "activation": (put("networks", 0, "activation", to="os.system"), "got 'os.system'"),
@@ -113,7 +113,7 @@ BAD_CONTENT: dict[str, tuple[Change, str]] = {
     "no networks": (put("networks", to=[]), "'networks' is not a list of at least one"),
     "networks and records": (
         lambda parts: parts.content["records"].append(parts.content["records"][0]),
-        "it has 1 networks and 2 records",
+        "it has 1 networks, 2 records and columns of 1",
     ),
     "another network": (
         lambda parts: parts.content["networks"].append(parts.content["networks"][0]),

@@ -253,7 +253,7 @@ BAD_TREES: dict[str, tuple[Change, str]] = {
     "no branches": (lambda parts: parts.header.pop("members.branches"), "is damaged"),
     "no members of a network": (entry("models.1.order", shape=[0, 4]), "nothing of its members"),
     "members of a network": (entry("models.1.order", shape=[1, 12]), "nothing of its members"),
-    "one record for two": (drop("records", 1), "it has 2 networks and 1 records"),
+    "one record for two": (drop("records", 1), "it has 2 networks, 1 records and columns of 2"),
     "one network for two": (drop("networks", 1), "nothing of its members"),
     "networks swapped": (
         lambda parts: parts.content["networks"].reverse(),

@@ -19,7 +19,6 @@ from made.errors import OptionError
 from made.modelfile import CombinationRecord, Fitted
 from made.orderings import Connectivity
 from made.progress import Progress
-from made.table.schema import Schema
 
 
 def combine(
@@ -103,7 +102,6 @@ def pool(fitted: Sequence[Fitted]) -> Fitted:
     if len(fitted) < 2:
         raise OptionError(f"Pooling takes two models or more, got {len(fitted)}.")
     members = Members([network for one in fitted for network in one.ensemble.members.networks])
-    _check_schemas([one.schema for one in fitted])
     weights = np.concatenate([one.ensemble.weights / len(fitted) for one in fitted])
     record = CombinationRecord(
         method="pool",
@@ -118,15 +116,6 @@ def pool(fitted: Sequence[Fitted]) -> Fitted:
     records = tuple(record for one in fitted for record in one.records)
     ensemble = Ensemble(members, Combination(weights))
     return Fitted(fitted[0].schema, ensemble, records, record)
-
-
-def _check_schemas(schemas: Sequence[Schema]) -> None:
-    for number, schema in enumerate(schemas[1:], start=2):
-        if schema.names != schemas[0].names:
-            raise OptionError(
-                f"Model {number} names its columns otherwise than the first: "
-                f"{schema.names[:4]} and {schemas[0].names[:4]}."
-            )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ what to do. This module knows no other.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class MadeError(Exception):
     """Base of all errors below."""
@@ -50,3 +53,15 @@ class WeightsError(MadeError, ValueError):
 
 class MadeNotice(UserWarning):
     """Something that a user should know of, though nothing is wrong."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return a sentence that names the known word nearest to ``word``, or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("incme", ["age", "income"])
+    " Did you mean 'income'?"
+    """
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -81,6 +81,19 @@ def ranks(order: np.ndarray) -> np.ndarray:
     return rank
 
 
+def with_first(connectivity: Connectivity, columns: np.ndarray) -> Connectivity:
+    """Return the connectivity that visits ``columns`` first, all else in its order as before.
+
+    Examples
+    --------
+    >>> with_first(Connectivity(np.array([3, 0, 2, 1]), ()), np.array([0, 1])).order.tolist()
+    [0, 1, 3, 2]
+    """
+    is_first = np.isin(connectivity.order, columns)
+    order = np.concatenate([connectivity.order[is_first], connectivity.order[~is_first]])
+    return Connectivity(order, connectivity.hidden_degrees)
+
+
 def check_ordering(ordering: Sequence[int] | np.ndarray) -> np.ndarray:
     """Return ``ordering`` as an int64 permutation of 0..n-1, or raise `OptionError`."""
     order = np.asarray(ordering)

@@ -14,6 +14,7 @@ from made.cli.combine import combine, pool, verify
 from made.cli.demo import demo
 from made.cli.fit import fit
 from made.cli.running import set_started
+from made.cli.schema import schema
 from made.cli.use import info, sample, score
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (fit, score, sample, info, combine, pool, verify, demo):
+for command in (schema, fit, score, sample, info, combine, pool, verify, demo):
     app.command()(command)
 
 

@@ -15,7 +15,11 @@ from made.cli.running import (
     Debug,
     Device,
     IdColumn,
+    Keep,
+    Kinds,
+    Na,
     NoHeader,
+    SchemaFile,
     Seed,
     Split,
     Threads,
@@ -23,6 +27,7 @@ from made.cli.running import (
     print_facts,
     print_json,
     reports_errors,
+    said_of_columns,
     say,
     seconds_since_start,
 )
@@ -57,7 +62,9 @@ def fit(
         str,
         typer.Option(help="How members combine: auto, mixture, em, product, power=A (0 to 1)."),
     ] = "auto",
-    hidden: Annotated[str, _network("Widths of the hidden layers.")] = "500,500",
+    hidden: Annotated[
+        str | None, _network("Widths of the hidden layers, like 500,500 (by rows and kinds).")
+    ] = None,
     max_time: Annotated[
         str | None, typer.Option(help="Time for everything: 90s, 10m, 1h (10m).")
     ] = None,
@@ -102,6 +109,10 @@ def fit(
     average_decay: Annotated[float | None, _training("Of the average of weights; 0: none.")] = None,
     patience: Annotated[int | None, _training("Epochs without improvement to wait for.")] = None,
     precision: Annotated[str | None, _training("32-true or bf16-mixed.")] = None,
+    schema: SchemaFile = None,
+    kind: Kinds = None,
+    na: Na = None,
+    keep: Keep = None,
     split: Split = None,
     no_header: NoHeader = False,
     id_column: IdColumn = None,
@@ -127,7 +138,8 @@ def fit(
     # Before anything slow: a mistake in a path or a number is found now.
     check_writable(out)
     check_spared(out, data, valid)
-    widths = _widths(hidden)
+    widths = None if hidden is None else _widths(hidden)
+    said = said_of_columns(schema, kind)
     place = checkpoint or out.with_name(out.name + ".checkpoint")
     from made.density import TrainingInterrupted, fit_timed
 
@@ -143,7 +155,8 @@ def fit(
             validation_members=validation_members,
             batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
             weight_decay=weight_decay, warm_up=warm_up, schedule=schedule, clip_norm=clip_norm,
-            average_decay=average_decay, patience=patience, precision=precision, split=split,
+            average_decay=average_decay, patience=patience, precision=precision, schema=said,
+            na=na or (), keep=keep or (), split=split,
             header=not no_header, id_column=id_column, device=device, threads=threads,
             checkpoint=place, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip

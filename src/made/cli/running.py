@@ -37,6 +37,24 @@ NoHeader = Annotated[
 IdColumn = Annotated[
     str | None, typer.Option("--id", help="A column that names the rows and is not modelled.")
 ]
+Na = Annotated[
+    list[str] | None,
+    typer.Option(help='A text that means a missing cell, like "?"; may be repeated.'),
+]
+SchemaFile = Annotated[
+    Path | None, typer.Option("--schema", help="A file of made schema --out, perhaps edited.")
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kind", help="COLUMN=KIND, where it should not be inferred; may be repeated."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="A column to model though it differs in every row; may be repeated."),
+]
+UnseenOption = Annotated[
+    str, typer.Option(help='Categories that fit never saw: "error", or "rare" to score them.')
+]
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -95,13 +113,15 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, allow_nan=False))
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table whose columns line up, the first to the left and the others to the right."""
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], to_the_left: int = 1) -> None:
+    """Write a table whose columns line up, the first few to the left, the others to the right."""
     lines = [list(header), *[list(row) for row in rows]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     for line in lines:
-        cells = [line[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        cells = [
+            cell.ljust(width) if place < to_the_left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
         print("  ".join(cells).rstrip())
 
 
@@ -122,6 +142,19 @@ def using_threads(threads: int | None) -> Iterator[None]:
     if threads is not None:
         torch.set_num_threads(check_count("threads", threads))
     yield
+
+
+def said_of_columns(schema: Path | None, kinds: list[str] | None) -> dict[str, dict[str, Any]]:
+    """Return what --schema and --kind say of columns."""
+    from made.table import overrides_of
+
+    said = overrides_of(schema)
+    for entry in kinds or []:
+        name, equals, kind = entry.rpartition("=")
+        if not equals or not name:
+            raise OptionError(f"--kind takes COLUMN=KIND, like age=integer; got {entry!r}.")
+        said[name] = said.get(name, {}) | overrides_of({name: kind})[name]
+    return said
 
 
 def check_spared(out: Path, *inputs: Path | None) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from made.progress import Progress
+    from made.table.schema import Schema
 
 from made.cli.combine import combined_facts
 from made.cli.running import (
@@ -23,10 +25,12 @@ from made.cli.running import (
     Device,
     IdColumn,
     ModelPath,
+    Na,
     NoHeader,
     Seed,
     Split,
     Threads,
+    UnseenOption,
     check_spared,
     print_facts,
     print_json,
@@ -46,6 +50,16 @@ def score(
         Path | None,
         typer.Option("--out", "-o", help="Write a log-probability a row: .csv, .parquet or .npy."),
     ] = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(help="Write a term a cell: which one makes its row unlikely? .csv, .parquet."),
+    ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(help='Missing cells: "model" scores them, "ignore" scores the others alone.'),
+    ] = "model",
+    unseen: UnseenOption = "error",
+    na: Na = None,
     split: Split = None,
     no_header: NoHeader = False,
     id_column: IdColumn = None,
@@ -55,7 +69,7 @@ def score(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Score the rows of DATA: log p(x) in nats.
+    """Score the rows of DATA: log p(x) in nats, in the units of the columns.
 
     Exact, or below power 1 a lower bound at the level of the model's certificate. Scoring
     draws nothing; --seed is accepted because every command takes it.
@@ -64,52 +78,66 @@ def score(
     from made.progress import terminal_progress
     from made.table import check_output, read_table, without_column, write_columns
 
-    if out is not None:
-        check_output(out)
-        check_spared(out, model, data)
+    for path in (out, cells):
+        if path is not None:
+            check_output(path)
+            check_spared(path, model, data)
     if id_column == "log_prob":
         raise OptionError("--id log_prob is the name of the scores. Rename that column.")
+    from dataclasses import replace
+
+    import numpy as np
+
     from made.combining import standard_error
     from made.density import load
 
     density = load(model).to(device)
-    table = read_table(data, split=split, header=not no_header, id_column=id_column)
+    table = read_table(data, split=split, header=not no_header, na=na or ())
     columns = {}
     if id_column is not None:
         table, columns[id_column] = without_column(table, id_column)
     with using_threads(threads), terminal_progress("scoring") as bar:
-        scores = density.log_prob(table, progress=bar)
+        scores = density.log_prob(table, missing=missing, unseen=unseen, progress=bar)
+        if cells is not None:
+            terms = density.log_conditionals(replace(table, names=None), unseen=unseen)
+            write_columns(cells, columns | dict(zip(density.columns, terms.T, strict=True)))
     if out is not None:
-        columns["log_prob"] = scores
-        write_columns(out, columns)
+        write_columns(out, columns | {"log_prob": scores})
     if not len(scores):
         say("Note: the data has no rows; there is no mean.")
-    mean = float(scores.mean()) if len(scores) else None
-    error = standard_error(scores) if len(scores) else None
+    possible = scores[np.isfinite(scores)]
+    impossible = np.flatnonzero(~np.isfinite(scores))
+    mean = float(possible.mean()) if len(possible) else None
+    error = standard_error(possible) if len(possible) else None
     bits = None if mean is None else -mean / math.log(2) / density.schema.n_columns
     if as_json:
         print_json(
             {
                 "model": str(model),
                 "n_rows": len(scores),
+                "n_impossible": len(impossible),
                 "mean_log_prob": mean,
                 "standard_error": error,
                 "bits_per_column": bits,
                 "exact": density.is_exact,
                 "level": None if density.is_exact else density.certificate.level,
                 "out": None if out is None else str(out),
+                "cells": None if cells is None else str(cells),
             }
         )
         return
     facts = [("rows", str(len(scores)))]
+    if len(impossible):
+        facts.append(
+            ("impossible", f"{len(impossible)} rows, the first is row {impossible[0]}: beyond the "
+             "limits of a column, left out of the mean")
+        )  # fmt: skip
     bound = "" if density.is_exact else f", at least (at {density.certificate.level:.0%})"
     if mean is not None:
-        facts += [
-            ("mean log p", f"{mean:.4f} +- {error:.4f} nats a row{bound}"),
-            ("bits per column", f"{bits:.4f}"),
-        ]
-    if out is not None:
-        facts.append(("written", str(out)))
+        facts.append(("mean log p", f"{mean:.4f} +- {error:.4f} nats a row{bound}"))
+        if density.schema.is_binary:
+            facts.append(("bits per column", f"{bits:.4f}"))
+    facts += [("written", str(path)) for path in (out, cells) if path is not None]
     print_facts(facts)
 
 
@@ -158,15 +186,20 @@ def sample(
         columns: dict[str, list] = {}
         for chunk in chunks:
             for name, cells in chunk.items():
-                columns.setdefault(name, []).extend(cells.tolist())
+                columns.setdefault(name, []).extend(map(_json_cell, cells.to_pylist()))
         print_json(content | {"out": None, "columns": columns})
     elif out is not None:
         print_facts([("rows", str(n_rows)), ("written", str(out))])
 
 
+def _json_cell(cell: Any) -> Any:
+    """Return a cell as JSON has it: dates as texts."""
+    return cell.isoformat() if hasattr(cell, "isoformat") else cell
+
+
 def _watched(
-    chunks: Iterator[dict[str, np.ndarray]], n_rows: int, bar: Progress
-) -> Iterator[dict[str, np.ndarray]]:
+    chunks: Iterator[dict[str, Any]], n_rows: int, bar: Progress
+) -> Iterator[dict[str, Any]]:
     """Hand the chunks on and report how many rows there are so far."""
     done = 0
     bar.update(0, n_rows, "preparing (kernels are compiled once for a machine)")
@@ -176,7 +209,7 @@ def _watched(
         yield chunk
 
 
-def _print_csv(chunks: Iterator[dict[str, np.ndarray]]) -> None:
+def _print_csv(chunks: Iterator[dict[str, Any]]) -> None:
     import pyarrow
     import pyarrow.csv
 
@@ -203,6 +236,7 @@ def info(
     from dataclasses import asdict
 
     from made.modelfile import read_header, read_weights
+    from made.table.schema import shown
 
     header = read_header(model)
     record, network = header.record, header.network
@@ -212,6 +246,8 @@ def info(
             "made_version": record.made_version,
             "n_columns": header.schema.n_columns,
             "columns": header.schema.names,
+            "kinds": {column.name: column.kind for column in header.schema.columns},
+            "left_out": [name for _, name in header.schema.left_out],
             "n_members": header.n_members,
             "n_networks": header.n_networks,
             "combination": header.combination,
@@ -240,12 +276,15 @@ def info(
         print_table(["epoch", "train", "validation", "seconds"], rows)
         return
     names = header.schema.names
+    left_out = [name for _, name in header.schema.left_out]
     options = [name for name in ("residual", "direct_input", "direct_hidden", "conditioning")
                if getattr(network, name)]  # fmt: skip
     print_facts(
         [
             ("model", str(model)),
             ("columns", f"{len(names)}: {', '.join(names[:6])}{', ...' if names[6:] else ''}"),
+            ("kinds", _kinds_text(header.schema)),
+            *([("left out", shown(left_out))] if left_out else []),
             ("members", f"{header.n_members}, {header.combination}"
              + (f", of {header.n_networks} networks" if header.n_networks > 1 else "")),
             ("member weights", _weights_text(read_weights(model))),
@@ -259,6 +298,14 @@ def info(
             ("written by", f"made {record.made_version}, torch {record.torch_version}"),
         ]
     )  # fmt: skip
+
+
+def _kinds_text(schema: Schema) -> str:
+    """Return how many columns there are of each kind."""
+    counts = Counter(column.kind for column in schema.columns)
+    n_missing = sum(column.missing for column in schema.columns)
+    text = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return text + (f"; cells of {n_missing} can be missing" if n_missing else "")
 
 
 def _weights_text(weights: np.ndarray) -> str:

@@ -22,7 +22,14 @@ from made.errors import OptionError
 from made.fitting import find_device, warn_if_trained_on
 from made.modelfile import CombinationRecord, FitRecord, Fitted
 from made.progress import Progress
-from made.table import Schema, binary_values, named_columns, read_table, to_container
+from made.table import (
+    Schema,
+    frame_of,
+    named_columns,
+    read_table,
+    to_container,
+    values_of,
+)
 from made.training.options import parse_duration
 from made.uniforms import check_seed
 
@@ -123,19 +130,29 @@ class Density:
         self,
         data: Any,
         *,
+        missing: str = "model",
+        unseen: str = "error",
         normalizer: Normalizer = "upper",
         split: str | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Return log p(x) of each row, in nats.
 
-        Exact if `is_exact`. Else (a power below 1 whose normaliser is estimated) a lower bound,
-        log M(x) - log Z_upper, that holds for all rows together at the level of `certificate`.
+        A density in the units of the columns where these are continuous, a mass where they are
+        not. Exact if `is_exact`. Else (a power below 1 whose normaliser is estimated) a lower
+        bound, log M(x) - log Z_upper, that holds for all rows together at the level of
+        `certificate`.
 
         Parameters
         ----------
         data : array, tensor, frame or path, (n_rows, n_columns)
             Columns of a frame are matched by name, those of an array by position.
+        missing : {"model", "ignore"}
+            A missing cell is an outcome like any other, or unknown and left out: then the result
+            is log p of the cells that are there. That takes a mixture.
+        unseen : {"error", "rare"}
+            What becomes of a category that was not seen in fit: an error, or a score by the mass
+            that is kept for such categories.
         normalizer : {"upper", "estimate"}
             Divide by the upper limit of Z, or by its estimate.
         split : str, optional
@@ -145,6 +162,7 @@ class Density:
         Returns
         -------
         ndarray of float64, shape (n_rows,)
+            -inf for a row that cannot be: a number beyond the limits of its column.
 
         Raises
         ------
@@ -160,12 +178,63 @@ class Density:
         >>> round(float(np.exp(density.log_prob(every_row)).sum()), 5)
         1.0
         """
-        values = self._values(data, split)
-        return self._fitted.ensemble.log_prob(values, progress, normalizer)
+        ensemble = self._fitted.ensemble
+        if missing == "model":
+            return ensemble.log_prob(self._values(data, split, unseen), progress, normalizer)
+        if missing != "ignore":
+            raise OptionError(f'missing must be "model" or "ignore", got {missing!r}.')
+        values = self._values(data, split, unseen, unknown=True).to(torch.float64)
+        is_observed = ~np.isnan(values.numpy())
+        # What stands in a hole is not looked at; it has to be something that can be encoded.
+        filled = torch.where(torch.isnan(values), ensemble.members.models[0].any_row(), values)
+        return ensemble.log_prob_of_observed(filled, is_observed, progress)
 
-    def member_log_probs(self, data: Any, *, split: str | None = None) -> np.ndarray:
+    def log_conditionals(
+        self,
+        data: Any,
+        *,
+        unseen: str = "error",
+        split: str | None = None,
+    ) -> Any:
+        """Return how likely each cell is after the ones before it, in nats: which is the odd one?
+
+        sum_k w_k log q_k(x_d | columns before d in ordering k). The terms of a row add up to its
+        mean log-probability under the members, which is at most `log_prob` of their mixture.
+
+        Parameters
+        ----------
+        data : array, tensor, frame or path, (n_rows, n_columns)
+        unseen : {"error", "rare"}
+            See `log_prob`.
+        split : str, optional
+
+        Returns
+        -------
+        array or frame of float64, (n_rows, n_columns)
+            A frame of the kind that came in, with its index, where the data has names.
+
+        Examples
+        --------
+        >>> import numpy as np, made
+        >>> bits = np.array([[0, 1], [1, 0]] * 50)
+        >>> density = made.fit(bits, hidden=(8,), max_epochs=3, combine="mixture")
+        >>> terms = density.log_conditionals(bits)
+        >>> bool((terms.sum(axis=1) <= density.log_prob(bits) + 1e-5).all())
+        True
+        """
+        table = read_table(data, split=split)
+        values = torch.as_tensor(values_of(table, self.schema, unseen))
+        ensemble = self._fitted.ensemble
+        terms = ensemble.members.mean_log_conditionals(values, ensemble.weights)
+        if table.names is None:
+            return terms
+        return frame_of(dict(zip(self.columns, terms.T, strict=True)), table.container, table.index)
+
+    def member_log_probs(
+        self, data: Any, *, unseen: str = "error", split: str | None = None
+    ) -> np.ndarray:
         """Return log q_k(x) in nats of each row under each member, ``(n_rows, n_members)``."""
-        return self._fitted.ensemble.member_log_probs(self._values(data, split))
+        return self._fitted.ensemble.member_log_probs(self._values(data, split, unseen))
 
     def sample(
         self,
@@ -206,7 +275,7 @@ class Density:
 
     def sample_chunks(
         self, n_rows: int, *, seed: int = 0, method: str = "exact", chunk_rows: int = 65536
-    ) -> Iterator[dict[str, np.ndarray]]:
+    ) -> Iterator[dict[str, Any]]:
         """Draw the rows that `sample` draws, a chunk of named columns at a time.
 
         For more rows than memory holds. There is at least one chunk, though it may be empty.
@@ -259,7 +328,7 @@ class Density:
         >>> density.combine(bits, "product").is_exact
         True
         """
-        values = self._values(valid, split).numpy()
+        values = self._values(valid, split, "rare").numpy()
         warn_if_trained_on(self.record.options.get("training_rows_hash"), values)
         seconds = None if max_time is None else parse_duration(max_time)
         how = Certification(level=level, seed=check_seed(seed), max_seconds=seconds)
@@ -299,9 +368,11 @@ class Density:
         ensemble = self._fitted.ensemble
         return ensemble.sample if method == "exact" else ensemble.sample_annealed
 
-    def _values(self, data: Any, split: str | None) -> torch.Tensor:
+    def _values(
+        self, data: Any, split: str | None, unseen: str = "error", *, unknown: bool = False
+    ) -> torch.Tensor:
         table = read_table(data, split=split)
-        return torch.as_tensor(binary_values(table, self.schema))
+        return torch.as_tensor(values_of(table, self.schema, unseen, unknown=unknown))
 
 
 def _check_n_rows(n_rows: int) -> int:

@@ -29,7 +29,7 @@ def fit(
     orderings: str | int | None = None,
     members: int | None = None,
     combine: str = "auto",
-    hidden: Sequence[int] | int = (500, 500),
+    hidden: Sequence[int] | int | None = None,
     seed: int = 0,
     max_time: str | float | None = None,
     max_epochs: int | None = None,
@@ -56,6 +56,9 @@ def fit(
     average_decay: float | None = None,
     patience: int | None = None,
     precision: str | None = None,
+    schema: Any = None,
+    na: Sequence[str] = (),
+    keep: Sequence[str] = (),
     split: str | None = None,
     header: bool = True,
     id_column: str | None = None,
@@ -76,8 +79,9 @@ def fit(
     Parameters
     ----------
     train : array, tensor, frame or path, (n_rows, n_columns)
-        0/1 or booleans. Files: .csv, .csv.gz, .parquet, .npy, .npz; an .npz file with
-        arrays "train" and "valid" gives both.
+        A table as it is: texts, categories, numbers, dates, truth values, missing cells. Files:
+        .csv, .csv.gz, .parquet, .npy, .npz; an .npz file with arrays "train" and "valid" gives
+        both.
     valid : like ``train``, optional
         Rows for early stopping; by default a tenth of ``train``, picked by the seed.
     orderings : "auto", "all" or int
@@ -88,8 +92,9 @@ def fit(
     combine : {"auto", "mixture", "em", "product", "power=A"}
         How they are combined; "auto" keeps what scores best on the validation rows, or the mixture
         of equal weights where nothing is clearly better.
-    hidden : sequence of int
-        Widths of the hidden layers.
+    hidden : sequence of int, optional
+        Widths of the hidden layers; by default (500, 500) for tables of bits, else (100, 100) to
+        (500, 500) by the number of rows.
     seed : int
         Decides weights, orderings, minibatches, held-out rows.
     max_time : seconds or text like "90s", "10m", "1h30m"
@@ -106,6 +111,15 @@ hidden_degrees, spread, initialization
     orderings_per_step, validation_members, batch_size, optimizer, learning_rate, \
 weight_decay, warm_up, schedule, clip_norm, average_decay, patience, precision
         See `made.training.options.TrainingOptions`.
+    schema : mapping or path, optional
+        What columns are, where it should not be inferred: by name a kind ("binary",
+        "categorical", "integer", "continuous", "datetime", "left out") or a mapping of options,
+        like ``{"zip": "categorical", "price": {"kind": "continuous", "low": None}}``; or a file
+        that ``made schema DATA --out FILE`` wrote.
+    na : sequence of str
+        Texts that mean a missing cell, beside empty ones, NA and NaN.
+    keep : sequence of str
+        Columns to model though they are different in (nearly) every row.
     split : str, optional
         The array of an .npz file to train on.
     header : bool
@@ -134,7 +148,7 @@ weight_decay, warm_up, schedule, clip_norm, average_decay, patience, precision
     Raises
     ------
     DataError
-        If the rows cannot be read or hold anything but 0 and 1.
+        If the rows cannot be read, or hold cells that cannot be: the message says where.
     OptionError
         If an option cannot work.
     TrainingInterrupted
@@ -160,7 +174,7 @@ def fit_timed(
     valid: Any,
     used_seconds: float,
     *,
-    hidden: Sequence[int] | int,
+    hidden: Sequence[int] | int | None,
     checkpoint: str | os.PathLike[str] | None,
     progress: bool = True,
     **options: Any,
@@ -169,7 +183,7 @@ def fit_timed(
 
     The checkpoint is left: whoever saves the model removes it, after saving.
     """
-    widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    widths = (hidden,) if isinstance(hidden, int) else None if hidden is None else tuple(hidden)
     place = None if checkpoint is None else Path(checkpoint)
     with terminal_progress("fitting", show=progress) as bar:
         fitted, stopped = fit_table(

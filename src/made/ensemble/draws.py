@@ -19,7 +19,7 @@ def draw_mixture(
 ) -> np.ndarray:
     """Draw rows ``first_row .. first_row + n_rows - 1`` of the mixture's endless table of ``seed``.
 
-    Returns float32, shape ``(n_rows, n_columns)``.
+    Returns shape ``(n_rows, n_columns)``.
     """
     choice = uniforms(seed, first_row, n_rows, 1, MEMBER_CHOICE)[:, 0]
     cells = uniforms(seed, first_row, n_rows, members.n_columns)
@@ -86,7 +86,7 @@ class Annealing:
         self.stages = [combination.between((t + 1) / n_stages) for t in range(n_stages)]
 
     def run(self, first_row: int, n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the last rows, float32 (n_rows, n_columns), and log-weights, each at most 0."""
+        """Return the last rows, (n_rows, n_columns), and log-weights, each at most 0."""
         members, support = self.members, self.combination.support
         weights = self.combination.weights
         values = draw_mixture(members, weights, first_row, n_rows, derived_seed(seed, ANNEALING))

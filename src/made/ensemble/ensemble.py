@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from made.ensemble.combination import Combination
-from made.ensemble.draws import Annealing, acceptance_uniforms, draw_mixture, draw_mixture_rows
+from made.ensemble.draws import Annealing, acceptance_uniforms, draw_mixture_rows
 from made.ensemble.members import Members
 from made.ensemble.normalizer import Certificate, Certification, certify
 from made.errors import OptionError
@@ -27,8 +27,9 @@ Normalizer = Literal["upper", "estimate"]
 
 # Log-probabilities of the members that are held at once: 256 MB.
 _CHUNK_CELLS = 2**25
-# Rows that are drawn together: between two chunks Ctrl-C is heard and progress is shown.
-_DRAW_ROWS = 8192
+# Cells, and rows, that are drawn together: between two chunks Ctrl-C is heard and progress is
+# shown. Each chunk walks through every member once, so few rows of few columns are mostly calls.
+_DRAW_CELLS, _DRAW_ROWS = 2**20, (8192, 65536)
 # Of candidates that are taken, below which exact draws are refused: a row would take minutes.
 _LEAST_ACCEPTANCE = 1e-4
 _ANNEALED_STAGES = 32
@@ -147,6 +148,47 @@ class Ensemble:
             result[start : start + step] = self.combination.log_mean(log_probs) - log_z
         return result
 
+    def log_prob_of_observed(
+        self, values: Tensor, is_observed: np.ndarray, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Return log p of the observed cells of each row, in nats, shape ``(n_rows,)``.
+
+        sum_k w_k q_k(x_O), each member with the observed columns O first in its ordering: the
+        others are never reached. Exact, and a joint density of O for each O; that of another O is
+        one of another ensemble, and the two need not agree to the last digit.
+
+        Parameters
+        ----------
+        values : Tensor, shape (n_rows, n_columns)
+            A cell that is not observed may have any value that its column can have.
+        is_observed : ndarray of bool, shape (n_rows, n_columns)
+
+        Raises
+        ------
+        OptionError
+            Below power 1: what a product says of some columns needs a sum over all others.
+        """
+        if not self.combination.is_mixture:
+            raise OptionError(
+                f'missing="ignore" needs a mixture, and the members form a '
+                f'{self.combination.name}. Fit with combine="mixture", or combine the model anew.'
+            )
+        watch = progress or NoProgress()
+        support = self.combination.support
+        result = np.zeros(len(values))
+        patterns, pattern_of = np.unique(is_observed, axis=0, return_inverse=True)
+        done = 0
+        for number, pattern in enumerate(patterns):
+            rows = np.flatnonzero(pattern_of.reshape(-1) == number)
+            columns = np.flatnonzero(pattern)
+            if len(columns):
+                first = self.members.with_first(columns)
+                scores = first.log_probs(values[torch.as_tensor(rows)], support, columns=columns)
+                result[rows] = self.combination.log_mean(scores)
+            done += len(rows)
+            watch.update(done, len(values))
+        return result
+
     def sample(
         self, n_rows: int, seed: int, *, first_row: int = 0, progress: Progress | None = None
     ) -> np.ndarray:
@@ -155,33 +197,39 @@ class Ensemble:
         A row of a mixture picks a member by the weights, then its cells along that member's
         ordering. Below power 1 such rows are candidates, taken with probability M(x) / M_1(x):
         the rows are then draws of exactly M / Z, and the share that is taken is Z. A row depends
-        on the seed and its number alone. Returns float32, ``(n_rows, n_columns)``.
+        on the seed and its number alone. Returns ``(n_rows, n_columns)``.
+
+        A category that fit never saw has a mass and no name: rows are drawn given that they hold
+        none, by drawing again.
 
         Raises
         ------
         OptionError
             If fewer than one candidate in ten thousand would be taken.
         """
-        if self.combination.is_mixture:
-            draw = self._draw_mixture
-        else:
+        if not self.combination.is_mixture:
             self._check_acceptance()
-            draw = self._draw_accepted
-        return _in_chunks(draw, n_rows, seed, first_row, self.members.n_columns, progress)
+        return _in_chunks(self._draw, n_rows, seed, first_row, self.members, progress)
 
     def sample_annealed(
         self, n_rows: int, seed: int, *, first_row: int = 0, progress: Progress | None = None
     ) -> np.ndarray:
         """Draw rows that are only approximately from p: the ends of chains from the mixture.
 
-        For a Z so small that `sample` refuses. Returns float32, ``(n_rows, n_columns)``.
+        For a Z so small that `sample` refuses. Returns ``(n_rows, n_columns)``.
         """
         chains = Annealing(self.members, self.combination, _ANNEALED_STAGES)
 
         def draw(first: int, n_drawn: int, key: int) -> np.ndarray:
-            return chains.run(first, n_drawn, key)[0]
+            rows = chains.run(first, n_drawn, key)[0]
+            attempt = 0
+            while (unseen := self.members.holds_unseen(rows)).any():
+                again = chains.run(first, n_drawn, derived_seed(key, CANDIDATES, attempt))[0]
+                rows[unseen] = again[unseen]
+                attempt += 1
+            return rows
 
-        return _in_chunks(draw, n_rows, seed, first_row, self.members.n_columns, progress)
+        return _in_chunks(draw, n_rows, seed, first_row, self.members, progress)
 
     @property
     def acceptance(self) -> float:
@@ -195,21 +243,22 @@ class Ensemble:
                 'practical. Ask for approximate ones with method="annealed".'
             )
 
-    def _draw_mixture(self, first_row: int, n_rows: int, seed: int) -> np.ndarray:
-        return draw_mixture(self.members, self.weights, first_row, n_rows, seed)
-
-    def _draw_accepted(self, first_row: int, n_rows: int, seed: int) -> np.ndarray:
-        result = np.empty((n_rows, self.members.n_columns), dtype=np.float32)
+    def _draw(self, first_row: int, n_rows: int, seed: int) -> np.ndarray:
+        result = self.members.empty(n_rows)
         waiting = first_row + np.arange(n_rows)
         attempt = 0
         while len(waiting):
-            key = derived_seed(seed, CANDIDATES, attempt)
+            # A mixture takes nearly all: its first candidates are the rows of the seed itself.
+            is_mixture = self.combination.is_mixture
+            key = derived_seed(seed, CANDIDATES, attempt) if attempt or not is_mixture else seed
             candidates = draw_mixture_rows(self.members, self.weights, waiting, key)
-            log_probs = self.members.log_probs(
-                torch.as_tensor(candidates), self.combination.support
-            )
-            ratios = np.exp(self.combination.log_ratio(log_probs))
-            taken = acceptance_uniforms(waiting, key) < ratios
+            taken = ~self.members.holds_unseen(candidates)
+            if not is_mixture:
+                log_probs = self.members.log_probs(
+                    torch.as_tensor(candidates), self.combination.support
+                )
+                ratios = np.exp(self.combination.log_ratio(log_probs))
+                taken &= acceptance_uniforms(waiting, key) < ratios
             result[waiting[taken] - first_row] = candidates[taken]
             waiting = waiting[~taken]
             attempt += 1
@@ -227,11 +276,12 @@ class _Part:
         self._whole.update(self._start + self._n_rows * done / total, self._n_all, note)
 
 
-def _in_chunks(draw, n_rows, seed, first_row, n_columns, progress) -> np.ndarray:
+def _in_chunks(draw, n_rows, seed, first_row, members, progress) -> np.ndarray:
     watch = progress or NoProgress()
-    result = np.empty((n_rows, n_columns), dtype=np.float32)
-    for start in range(0, n_rows, _DRAW_ROWS):
-        stop = min(start + _DRAW_ROWS, n_rows)
+    result = members.empty(n_rows)
+    step = min(max(_DRAW_CELLS // members.n_columns, _DRAW_ROWS[0]), _DRAW_ROWS[1])
+    for start in range(0, n_rows, step):
+        stop = min(start + step, n_rows)
         result[start:stop] = draw(first_row + start, stop - start, seed)
         watch.update(stop, n_rows)
     return result

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from made.columns import CategoricalColumn, Column
 from made.errors import OptionError
 from made.model import Model
 from made.network.autoencoder import Wiring
 from made.ordered import OrderedCache, sample_ordered
-from made.orderings import Connectivity
+from made.orderings import Connectivity, with_first
 from made.progress import NoProgress, Progress
 
 # Rows that are scored together: the activations of 1000 units then take a few megabytes.
@@ -48,19 +49,21 @@ class Members:
         self._caches = [OrderedCache(model) for model, _ in self.networks]
 
     def _check_measure(self) -> None:
-        """Densities over other columns, levels or bounds cannot be added up."""
+        """Densities over other columns, levels or atoms cannot be added up."""
         first = self.models[0].columns
         for number, model in enumerate(self.models[1:], start=2):
-            if len(model.columns) != len(first):
+            names, others = ([column.name for column in m] for m in (first, model.columns))
+            if names != others:
                 raise OptionError(
-                    f"The models have different columns: {len(first)} in the first, "
-                    f"{len(model.columns)} in model {number}. Pool models of one schema."
+                    f"The models have different columns: {names[:4]} ({len(names)}) in the first, "
+                    f"{others[:4]} ({len(others)}) in model {number}. Pool models of one schema."
                 )
             for ours, theirs in zip(first, model.columns, strict=True):
                 if ours.measure != theirs.measure:
                     raise OptionError(
-                        f"The models measure column {ours.name!r} differently: {ours.measure} in "
-                        f"the first, {theirs.measure} in model {number}. Pool models of one schema."
+                        f"The models measure column {ours.name!r} differently: {_told(ours)} in "
+                        f"the first, {_told(theirs)} in model {number}. Pool models that were "
+                        "fitted with one schema to the same rows."
                     )
 
     def __len__(self) -> int:
@@ -73,6 +76,19 @@ class Members:
     @property
     def n_columns(self) -> int:
         return self.models[0].n_columns
+
+    def empty(self, n_rows: int) -> np.ndarray:
+        """Return room for ``n_rows`` rows: float32 for 0 and 1 alone, else float64."""
+        dtype = np.float32 if self.models[0].only_binary else np.float64
+        return np.empty((n_rows, self.n_columns), dtype=dtype)
+
+    def holds_unseen(self, values: np.ndarray) -> np.ndarray:
+        """Return which rows hold a category that was never seen, shape ``(n_rows,)``."""
+        result = np.zeros(len(values), dtype=np.bool_)
+        for d, column in enumerate(self.models[0].columns):
+            if isinstance(column, CategoricalColumn):
+                result |= values[:, d] == len(column.levels)
+        return result
 
     @property
     def network_of(self) -> np.ndarray:
@@ -92,6 +108,7 @@ class Members:
         values: Tensor,
         which: np.ndarray | None = None,
         progress: Progress | None = None,
+        columns: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return log q_k(x) in nats, float64, shape ``(n_rows, n_members)``.
 
@@ -100,6 +117,9 @@ class Members:
         values : Tensor, shape (n_rows, n_columns)
         which : ndarray of int, optional
             The members, ascending; by default all. Others cost nothing.
+        columns : ndarray of int, optional
+            The columns whose conditionals are added up; by default all. Of columns that come
+            first in the orderings, that is their marginal.
         """
         watch = progress or NoProgress()
         chosen = np.arange(len(self)) if which is None else which
@@ -109,26 +129,32 @@ class Members:
         done = 0
         for start in range(0, len(values), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            for n_members in self._score_block(values[block], chosen, result[block]):
+            for n_members in self._score_block(values[block], chosen, result[block], columns):
                 done += n_members * len(result[block])
                 watch.update(min(done, result.size), result.size)
         return result
 
-    def _score_block(self, values: Tensor, chosen: np.ndarray, result: np.ndarray) -> Iterator[int]:
+    def _score_block(
+        self, values: Tensor, chosen: np.ndarray, result: np.ndarray, columns: np.ndarray | None
+    ) -> Iterator[int]:
         """Fill the columns of ``result``, member by member; yield how many were filled."""
+        # Networks that were fitted to other rows have other scales.
+        codes = [model.codes(values) for model in self.models]
         tasks = [range(i, min(i + _TASK, len(chosen))) for i in range(0, len(chosen), _TASK)]
         n_threads = torch.get_num_threads()
         on_processor = all(model.device.type == "cpu" for model in self.models)
         if not on_processor or min(n_threads, len(tasks)) < 2 or len(values) < _FEW_ROWS:
             for places in tasks:
-                self._score(values, chosen, places, result)
+                self._score(codes, chosen, places, result, columns)
                 yield len(places)
             return
         # A thread for each member, instead of all threads for one after the other: products of
         # this size do not fill two processors, and nobody waits for anybody.
         alone = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
         try:
-            work = [alone.submit(self._score, values, chosen, task, result) for task in tasks]
+            work = [
+                alone.submit(self._score, codes, chosen, task, result, columns) for task in tasks
+            ]
             for finished in as_completed(work):
                 finished.result()
                 yield _TASK
@@ -137,7 +163,14 @@ class Members:
             torch.set_num_threads(n_threads)
 
     @torch.no_grad()
-    def _score(self, values: Tensor, chosen: np.ndarray, places: range, result: np.ndarray) -> None:
+    def _score(
+        self,
+        codes: list[Tensor],
+        chosen: np.ndarray,
+        places: range,
+        result: np.ndarray,
+        columns: np.ndarray | None,
+    ) -> None:
         """Fill the columns ``places`` of ``result``."""
         wiring, network_before = None, -1
         for place in places:
@@ -145,11 +178,36 @@ class Members:
             network = self._network(k)
             model = self.networks[network][0]
             before = wiring if network == network_before else None
-            wiring = _wire(model, self[k], min(len(values), _CHUNK_ROWS), before)
+            wiring = _wire(model, self[k], min(len(result), _CHUNK_ROWS), before)
             network_before = network
-            for start in range(0, len(values), _CHUNK_ROWS):
-                rows = values[start : start + _CHUNK_ROWS].to(model.device, torch.float32)
-                result[start : start + len(rows), place] = model.log_prob(rows, wiring).cpu()
+            for start in range(0, len(result), _CHUNK_ROWS):
+                rows = codes[network][start : start + _CHUNK_ROWS]
+                rows = rows.to(model.device, torch.float32)
+                scores = model.log_prob(rows, wiring, columns)
+                result[start : start + len(rows), place] = scores.cpu()
+
+    @torch.no_grad()
+    def mean_log_conditionals(self, values: Tensor, weights: np.ndarray) -> np.ndarray:
+        """Return sum_k w_k log q_k(x_d | columns before d in k), shape ``(n_rows, n_columns)``."""
+        result = np.zeros((len(values), self.n_columns))
+        for start in range(0, len(values), _CHUNK_ROWS):
+            part = values[start : start + _CHUNK_ROWS]
+            codes = [model.codes(part).to(model.device, torch.float32) for model in self.models]
+            for k in np.flatnonzero(weights).tolist():
+                network = self._network(k)
+                model = self.models[network]
+                terms = model.log_conditionals(codes[network], model.network.wire(self[k]))
+                result[start : start + len(part)] += weights[k] * terms.cpu().double().numpy()
+        return result
+
+    def with_first(self, columns: np.ndarray) -> Members:
+        """Return the members whose orderings visit ``columns`` before the others."""
+        return Members(
+            [
+                (model, [with_first(member, columns) for member in members])
+                for model, members in self.networks
+            ]
+        )
 
     def draw(self, chosen: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Draw a row from each of the ``chosen`` members.
@@ -162,9 +220,9 @@ class Members:
 
         Returns
         -------
-        ndarray of float32, shape (n_rows, n_columns)
+        ndarray, shape (n_rows, n_columns), as `empty` returns it
         """
-        result = np.empty(uniforms.shape, dtype=np.float32)
+        result = self.empty(len(uniforms))
         for k in np.unique(chosen).tolist():
             rows = np.flatnonzero(chosen == k)
             result[rows] = sample_ordered(self._cache(k), self[k], uniforms[rows])
@@ -177,7 +235,7 @@ class Members:
 
         Parameters
         ----------
-        values : ndarray of float32, shape (n_rows, n_columns)
+        values : ndarray, shape (n_rows, n_columns)
         chosen : ndarray of int, shape (n_rows,)
         n_kept : int
             How many columns, first in the ordering of the chosen member, stay as they are.
@@ -198,3 +256,9 @@ def _wire(model: Model, member: Connectivity, n_rows: int, before: Wiring | None
     if model.device.type == "cpu":
         return model.network.wire_prepared(member, n_rows, before)
     return model.network.wire(member)
+
+
+def _told(column: Column) -> str:
+    """Return what a density over the column is relative to, cut for a message."""
+    facts = ", ".join(str(fact) for fact in column.measure[1:])
+    return facts if len(facts) <= 80 else f"{facts[:80]}..."

@@ -128,17 +128,19 @@ def certify(
 
 def n_possible_rows(members: Members) -> int | None:
     """Return the number of possible rows, or None if it is infinite."""
-    levels = [column.n_levels for column in members.models[0].columns]
-    return math.prod(levels) if all(levels) else None
+    outcomes = [column.outcomes for column in members.models[0].columns]
+    if any(of_column is None for of_column in outcomes):
+        return None
+    return math.prod(len(of_column) for of_column in outcomes if of_column is not None)
 
 
 def enumerate_log_normalizer(members: Members, combination: Combination) -> float:
     """Return log sum_x M(x) over all rows, exact."""
-    levels = [range(column.n_levels) for column in members.models[0].columns]
-    rows = itertools.product(*levels)
+    outcomes = [column.outcomes for column in members.models[0].columns]
+    rows = itertools.product(*(of_column for of_column in outcomes if of_column is not None))
     total = -np.inf
     while batch := list(itertools.islice(rows, _BATCH_ROWS)):
-        values = torch.tensor(batch, dtype=torch.float32)
+        values = torch.tensor(batch, dtype=torch.float64)
         log_means = combination.log_mean(members.log_probs(values, combination.support))
         total = float(np.logaddexp(total, np.logaddexp.reduce(log_means)))
     # The sum of a combination is at most 1; above it by float32 rounding only.

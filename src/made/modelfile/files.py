@@ -22,6 +22,7 @@ from made.table.schema import Schema
 
 if TYPE_CHECKING:
     from made.ensemble import Ensemble
+    from made.model import Model
     from made.network.config import NetworkConfig
     from made.orderings import Connectivity
 
@@ -74,6 +75,7 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
         "format_version": FORMAT_VERSION,
         "schema": fitted.schema.to_json(),
         "networks": [model.config.to_json() for model in ensemble.members.models],
+        "columns": [_columns_of(model, fitted.schema) for model in ensemble.members.models],
         "records": [asdict(record) for record in fitted.records],
         "combined": asdict(fitted.combined),
         "combination": {
@@ -111,7 +113,7 @@ def load(path: str | os.PathLike[str]) -> Fitted:
     expected = header.member_tensors()
     for number, network in enumerate(header.networks):
         with torch.device("meta"):
-            shapes = Model(header.schema.columns, network)
+            shapes = Model(header.columns_of(number), network)
         for name, value in shapes.named_parameters():
             expected[f"models.{number}.{name}"] = ("float32", tuple(value.shape))
     compare(path, expected, header.tensors)
@@ -140,7 +142,7 @@ def _build(header: Header, tensors: dict[str, Any]) -> Ensemble:
 
     networks = []
     for number, config in enumerate(header.networks):
-        model = Model(header.schema.columns, config)
+        model = Model(header.columns_of(number), config)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(tensors[f"models.{number}.{name}"])
@@ -166,6 +168,13 @@ def _build(header: Header, tensors: dict[str, Any]) -> Ensemble:
                 f"({limits[0]:g} to {limits[2]:g})."
             )
     return Ensemble(Members(networks), combination, certificate)
+
+
+def _columns_of(model: Model, schema: Schema) -> list[Any] | None:
+    """Return the columns of a network that was fitted to other rows than the first, else None."""
+    if model.columns == schema.columns:
+        return None
+    return [column.to_json() for column in model.columns]
 
 
 def _plain(value: Any) -> Any:

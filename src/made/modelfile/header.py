@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from made.certificate import Certificate
+from made.columns import Column, column_from_json
 from made.errors import MadeError, ModelFileError
 from made.modelfile.records import CombinationRecord, FitRecord
 from made.network.config import NetworkConfig
 from made.table.schema import Schema
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 METADATA_KEY = "made"
 # The largest header that is read: a schema of a hundred thousand columns takes ten megabytes.
 _MAX_HEADER_BYTES = 100_000_000
@@ -34,12 +35,14 @@ TypeAndShape = tuple[str, tuple[int, ...]]
 class Header:
     """What can be read of a model file without its tensors.
 
-    ``combination`` says in words how the members are combined. ``tensors`` maps a name to (type,
-    shape).
+    ``columns`` has the columns of a network whose scales are others than those of the schema, else
+    None. ``combination`` says in words how the members are combined. ``tensors`` maps a name to
+    (type, shape).
     """
 
     schema: Schema
     networks: tuple[NetworkConfig, ...]
+    columns: tuple[tuple[Column, ...] | None, ...]
     records: tuple[FitRecord, ...]
     combined: CombinationRecord
     combination: str
@@ -71,6 +74,10 @@ class Header:
         return sum(
             math.prod(shape) for name, (_, shape) in self.tensors.items() if ".network." in name
         )
+
+    def columns_of(self, network: int) -> tuple[Column, ...]:
+        """Return the columns as a network reads them."""
+        return self.columns[network] or self.schema.columns
 
     def members_of(self, network: int) -> int:
         """Return the number of members of a network."""
@@ -119,6 +126,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     try:
         schema = Schema.from_json(content["schema"])
         networks = tuple(NetworkConfig.from_json(one) for one in _list(content, "networks"))
+        columns = tuple(_columns(one, schema) for one in _list(content, "columns"))
         records = tuple(FitRecord.from_json(one) for one in _list(content, "records"))
         combined = CombinationRecord.from_json(content["combined"])
         name, power, branch_power, certificate = _combination(content["combination"])
@@ -129,14 +137,24 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         raise ModelFileError(f"{path} is damaged: {error}") from error
     shape = tensors.get("members.weights", ("", ()))[1]
     header = Header(
-        schema, networks, records, combined, name, power, branch_power, certificate, tensors
+        schema,
+        networks,
+        columns,
+        records,
+        combined,
+        name,
+        power,
+        branch_power,
+        certificate,
+        tensors,
     )
     counts = [header.members_of(number) for number in range(len(networks))]
     if len(shape) != 1 or shape[0] < 1 or min(counts) < 1 or sum(counts) != shape[0]:
         raise ModelFileError(f"{path} is damaged: it says nothing of its members.")
-    if len(records) != len(networks):
+    if len(records) != len(networks) or len(columns) != len(networks):
         raise ModelFileError(
-            f"{path} is damaged: it has {len(networks)} networks and {len(records)} records."
+            f"{path} is damaged: it has {len(networks)} networks, {len(records)} records and "
+            f"columns of {len(columns)}."
         )
     return header
 
@@ -187,6 +205,19 @@ def _list(content: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise ModelFileError(f"{name!r} is not a list of at least one.")
     return value
+
+
+def _columns(content: object, schema: Schema) -> tuple[Column, ...] | None:
+    """Return the columns of a network, which have the measures of the schema's; None if absent."""
+    if content is None:
+        return None
+    if not isinstance(content, list) or len(content) != schema.n_columns:
+        raise ModelFileError("the columns of a network are not those of the schema.")
+    columns = tuple(column_from_json(one) for one in content)
+    for own, known in zip(columns, schema.columns, strict=True):
+        if own.measure != known.measure:
+            raise ModelFileError(f"a network measures column {known.name!r} in a way of its own.")
+    return columns
 
 
 def _combination(content: object) -> tuple[str, float, float, Certificate | None]:

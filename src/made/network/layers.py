@@ -63,7 +63,7 @@ class MaskedLinear(nn.Module):
         if orthogonal:
             nn.init.orthogonal_(self.weight, generator=random)
         else:
-            self.weight.normal_(0.0, scale / self.n_in**0.5, generator=random)
+            self.weight.normal_(0.0, scale / max(self.n_in, 1) ** 0.5, generator=random)
         for parameter in (self.bias, self.conditioning):
             if parameter is not None:
                 parameter.zero_()

@@ -28,14 +28,15 @@ def sample_reference(model: Model, connectivity: Connectivity, uniforms: np.ndar
 
     Returns
     -------
-    ndarray of float32, shape (n_rows, n_columns)
+    ndarray, float32 where all columns are binary, else float64, shape (n_rows, n_columns)
     """
     model.eval()
     wiring = model.network.wire(connectivity)
-    values = torch.zeros(uniforms.shape, dtype=torch.float32, device=model.device)
+    dtype = torch.float32 if model.only_binary else torch.float64
+    values = model.any_row().to(model.device, dtype).repeat(len(uniforms), 1)
     draws = torch.as_tensor(np.ascontiguousarray(uniforms), device=model.device)
     for column in connectivity.order.tolist():
-        outputs = model.parameters_of(values, wiring)
+        outputs = model.parameters_of(model.codes(values).to(torch.float32), wiring)
         values[:, column] = model.draw_column(
             column, outputs[:, model.output_slices[column]], draws[:, column]
         )

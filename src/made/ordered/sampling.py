@@ -103,7 +103,8 @@ def sample_ordered(
 
     Returns
     -------
-    ndarray of float32, shape (n_rows, n_columns)
+    ndarray, shape (n_rows, n_columns)
+        float32 where all columns are binary, else float64 with NaN where missing.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def sample_ordered(
         drawn = draw_stepwise(
             cache.ordered(connectivity),
             torch.as_tensor(np.ascontiguousarray(uniforms), device=model.device),
-            torch.as_tensor(front, dtype=torch.float32, device=model.device),
+            torch.as_tensor(front, device=model.device),
         )
         return drawn.cpu().numpy()
     plan = cache.plan(connectivity, front.shape[1])
@@ -145,9 +146,8 @@ def sample_ordered(
 
 def has_kernel(model: Model) -> bool:
     """Return whether the compiled kernel can draw from ``model``: binary columns, on the CPU."""
-    only_binary = all(column.family == "bernoulli" for column in model.columns)
     has_matrices = len(model.network.hidden) + len(model.network.readouts) > 0
-    return only_binary and has_matrices and model.device.type == "cpu"
+    return model.only_binary and has_matrices and model.device.type == "cpu"
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,6 @@ import itertools
 import torch
 from torch import Tensor
 
-from made.encoding import encode_column
 from made.network.autoencoder import ACTIVATIONS
 from made.network.layers import NORM_EPSILON
 from made.ordered.network import INPUTS, OrderedMatrix, OrderedNetwork
@@ -86,7 +85,8 @@ def draw_stepwise(
     model, order = ordered.model, ordered.connectivity.order.tolist()
     n_known = known.shape[1]
     walk = _Walk(ordered, len(uniforms))
-    result = torch.empty(uniforms.shape, dtype=torch.float32, device=uniforms.device)
+    dtype = torch.float32 if model.only_binary else torch.float64
+    result = torch.empty(uniforms.shape, dtype=dtype, device=uniforms.device)
     for step in range(n_known):
         _place(walk, step, known[:, step], result)
     edges = [0, n_known] if n_known else [0]
@@ -110,7 +110,7 @@ def _place(walk: _Walk, step: int, values: Tensor, result: Tensor) -> None:
     column = int(ordered.connectivity.order[step])
     result[:, column] = values
     span = slice(*ordered.input_starts[step : step + 2].tolist())
-    walk.values[INPUTS][span] = encode_column(ordered.model.columns[column], values).T
+    walk.values[INPUTS][span] = ordered.model.encode_column(column, values).T
 
 
 def _spans(walk: _Walk, start: int, stop: int) -> list[tuple[OrderedMatrix, Tensor, slice]]:

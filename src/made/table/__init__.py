@@ -1,31 +1,31 @@
-"""Tables: schema, data frames, readers and writers."""
+"""Tables: declarations, schema, data frames, readers and writers."""
 
-from made.table.frames import (
-    Table,
-    as_table,
-    binary_values,
-    constant_columns,
-    infer_schema,
-    named_columns,
-    to_container,
-    without_column,
-)
+from made.table.containers import frame_of, named_columns, to_container
+from made.table.declarations import BY_SCHEMA, LEFT_OUT, Declaration, overrides_of
+from made.table.frames import Table, as_table, without_column
+from made.table.inference import infer
 from made.table.readers import npz_splits, read_table
 from made.table.schema import Schema
+from made.table.values import fit_schema, values_of
 from made.table.writers import check_output, write_chunks, write_columns
 
 __all__ = [
+    "BY_SCHEMA",
+    "LEFT_OUT",
+    "Declaration",
     "Schema",
     "Table",
     "as_table",
-    "binary_values",
     "check_output",
-    "constant_columns",
-    "infer_schema",
+    "fit_schema",
+    "frame_of",
+    "infer",
     "named_columns",
     "npz_splits",
+    "overrides_of",
     "read_table",
     "to_container",
+    "values_of",
     "without_column",
     "write_chunks",
     "write_columns",

@@ -1,50 +1,109 @@
-"""Arrays, tensors and data frames -> checked values; values -> arrays and data frames.
+"""Arrays, tensors and data frames -> tables whose columns can be read one by one.
 
-Knows schemas and, through narwhals, every kind of frame; knows nothing of files or models.
+Knows NumPy and, through narwhals, every kind of frame; knows nothing of files, of what columns mean
+or of models.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from numbers import Number
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from made.columns import Column
 from made.errors import DataError
-from made.table.schema import Container, Schema, check_names, shown
+from made.table.arrays import cells_of_array, cells_of_arrow, not_modelled
+from made.table.cells import MISSING_TEXTS, Cells
+from made.table.schema import Container, check_names, shown
+
+# Tables up to this many cells are converted once; of larger ones nothing is kept.
+_MOST_KEPT = 20_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
-    """Data as it came in, one array a column; values are not checked yet.
+    """Data as it came in.
 
     Attributes
     ----------
     names : list of str or None
         None if the data has no names.
     n_rows, n_columns : int
-    cells : callable
-        ``cells(d)`` returns column d as an array; missing cells are None or NaN in it.
+    read : callable
+        ``read(d, missing_texts)`` returns the cells of column d.
+    dtype : callable
+        ``dtype(d)`` returns the type of column d, in the words of its frame.
     matrix : ndarray or None
         All cells at once, where the data is an array.
     container : {"numpy", "pandas", "polars", "pyarrow"}
+    na : tuple of str
+        Texts that mean a missing cell, beside those that always do.
+    index : object
+        The index of a pandas frame, None for others.
     """
 
     names: list[str] | None
     n_rows: int
     n_columns: int
-    cells: Callable[[int], np.ndarray]
+    read: Callable[[int, Sequence[str]], Cells]
+    dtype: Callable[[int], str]
     matrix: np.ndarray | None
     container: Container
+    na: tuple[str, ...] = ()
+    index: Any = field(default=None, repr=False)
+    _kept: dict[int, Cells] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names, or x0, x1, ... where there are none."""
+        return self.names or [f"x{d}" for d in range(self.n_columns)]
+
+    @property
+    def is_bits(self) -> bool:
+        """Whether the data is an array of 0 and 1, or of truth values."""
+        matrix = self.matrix
+        # Where a text means a missing cell, a number may.
+        if matrix is None or not self.n_rows or self.na:
+            return False
+        if matrix.dtype.kind == "b":
+            return True
+        # Most tables are told by their first rows.
+        return matrix.dtype.kind in "iuf" and all(
+            bool(((part == 0) | (part == 1)).all()) for part in (matrix[:100], matrix)
+        )
+
+    def cells(self, d: int) -> Cells:
+        """Return the cells of column ``d``."""
+        if d in self._kept:
+            return self._kept[d]
+        cells = self.read(d, (*MISSING_TEXTS, *self.na))
+        # An array is converted as fast as it is copied.
+        if self.matrix is None and self.n_rows * self.n_columns <= _MOST_KEPT:
+            self._kept[d] = cells
+        return cells
+
+    def with_na(self, na: Sequence[str]) -> Table:
+        """Return the table in which the texts ``na`` mean missing cells too."""
+        texts = [na] if isinstance(na, str) else [str(text).strip() for text in na]
+        together = tuple(dict.fromkeys((*self.na, *texts)))
+        return self if together == self.na else replace(self, na=together)
 
 
 def as_table(data: Any) -> Table:
-    """Return ``data`` (array, tensor, pandas, polars or pyarrow frame) as a `Table`."""
+    """Return ``data`` (array, tensor, pandas, polars or pyarrow frame) as a `Table`.
+
+    Raises
+    ------
+    DataError
+        If it is no table, or a name occurs twice.
+
+    Examples
+    --------
+    >>> as_table([[1, "a"], [2, None]]).cells(1).levels
+    ('a',)
+    """
     if isinstance(data, Table):
         return data
     torch = sys.modules.get("torch")
@@ -53,16 +112,42 @@ def as_table(data: Any) -> Table:
         # NumPy has no bfloat16.
         return _from_array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
     if isinstance(data, (list, tuple)):
-        try:
-            data = np.asarray(data)
-        except ValueError:
-            raise DataError(
-                "The rows differ in length. Every row needs a cell for every column."
-            ) from None
-    if np.ma.is_masked(data):
-        data = data.astype(np.float64).filled(np.nan)
+        data = _array_of(data)
+    if isinstance(data, np.ma.MaskedArray):
+        data = _unmasked(data)
     if isinstance(data, np.ndarray):
         return _from_array(np.asarray(data))
+    return _from_frame(data)
+
+
+def _array_of(rows: Any) -> np.ndarray:
+    """Return a list of rows as an array; of objects where rows mix texts and numbers."""
+    if any(isinstance(row, Mapping) for row in rows):
+        raise DataError(
+            "Expected rows that are lists of cells; got mappings. Make a frame of them, for "
+            "example with pandas.DataFrame."
+        )
+    try:
+        array = np.asarray(rows)
+        return np.asarray(rows, dtype=object) if array.dtype.kind in "US" else array
+    except ValueError:
+        raise DataError(
+            "The rows differ in length. Every row needs a cell for every column."
+        ) from None
+
+
+def _unmasked(array: Any) -> np.ndarray:
+    """Return a masked array with None, or NaN among numbers, where it is masked."""
+    if not np.ma.is_masked(array):
+        return array.filled()
+    if array.dtype.kind == "f":
+        return array.filled(np.nan)
+    cells = array.data.astype(object)
+    cells[np.ma.getmaskarray(array)] = None
+    return cells
+
+
+def _from_frame(data: Any) -> Table:
     import narwhals as nw
 
     try:
@@ -79,19 +164,57 @@ def as_table(data: Any) -> Table:
     check_names(names)
     kinds: dict[str, Container] = {"pandas": "pandas", "polars": "polars", "pyarrow": "pyarrow"}
     container = kinds.get(frame.implementation.value, "pyarrow")
+
+    # By place: the names of a pandas frame need not be texts.
+    def read(d: int, missing_texts: Sequence[str]) -> Cells:
+        return _cells_of_series(names[d], frame[:, d], container, missing_texts)
+
     return Table(
         names=names,
         n_rows=len(frame),
         n_columns=len(names),
-        # By place: the names of a pandas frame need not be texts.
-        cells=lambda d: frame[:, d].to_numpy(),
+        read=read,
+        dtype=lambda d: _dtype_of(frame[:, d].to_native(), container),
         matrix=None,
         container=container,
+        index=data.index if container == "pandas" else None,
     )
 
 
+def _dtype_of(native: Any, container: Container) -> str:
+    """Return the type of a column, in the words of its frame, and what they leave out."""
+    if container == "pyarrow":
+        return str(native.type)
+    if container == "polars":
+        # The categories are known as levels.
+        return "Enum" if str(native.dtype).startswith("Enum") else str(native.dtype)
+    text = str(native.dtype)
+    if text == "category":
+        return "category, ordered" if native.dtype.ordered else text
+    # Of two types named alike, the one that is pyarrow's throughout.
+    is_arrow = type(native.dtype).__name__ == "ArrowDtype"
+    return f"{native.dtype.pyarrow_dtype}[pyarrow]" if is_arrow else text
+
+
+def _cells_of_series(
+    name: str, series: Any, container: Container, missing_texts: Sequence[str]
+) -> Cells:
+    native = series.to_native()
+    dtype = _dtype_of(native, container)
+    if container == "pandas" and (dtype == "object" or dtype.startswith("Sparse")):
+        cells = cells_of_array(name, np.asarray(native), missing_texts)
+        return cells if dtype == "object" else replace(cells, dtype=dtype)
+    try:
+        # What a Categorical of polars lists besides depends on what was read before.
+        array = (native.cast(str) if dtype == "Categorical" else series).to_arrow()
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
+        raise not_modelled(name, dtype, str(error).splitlines()[0]) from error
+    cells = cells_of_arrow(name, array, dtype, missing_texts)
+    return replace(cells, declared=True) if dtype == "Categorical" else cells
+
+
 def without_column(table: Table, name: str) -> tuple[Table, np.ndarray]:
-    """Return the table without the column ``name``, and that column's cells."""
+    """Return the table without the column ``name``, and that column's cells as they came."""
     if table.names is None:
         raise DataError(f"There is no column {name!r}: the data has no column names.")
     if name not in table.names:
@@ -100,178 +223,38 @@ def without_column(table: Table, name: str) -> tuple[Table, np.ndarray]:
     rest = [d for d in range(table.n_columns) if d != place]
     if not rest:
         raise DataError(f"The data has no column beside {name!r}.")
-    left = Table(
+    left = replace(
+        table,
         names=[table.names[d] for d in rest],
-        n_rows=table.n_rows,
         n_columns=len(rest),
-        cells=lambda d: table.cells(rest[d]),
+        read=lambda d, missing_texts: table.read(rest[d], missing_texts),
+        dtype=lambda d: table.dtype(rest[d]),
         matrix=None,
-        container=table.container,
     )
-    return left, table.cells(place)
-
-
-def infer_schema(table: Table) -> Schema:
-    """Return the schema of a table of binary columns."""
-    if table.n_columns == 0:
-        raise DataError("The data has no columns.")
-    if table.n_rows == 0:
-        raise DataError("The data has no rows.")
-    names = table.names or [f"x{d}" for d in range(table.n_columns)]
-
-    def is_boolean(d: int) -> bool:
-        cells = table.cells(d) if table.matrix is None else table.matrix
-        return cells.dtype == np.bool_
-
-    columns = tuple(Column(name, boolean=is_boolean(d)) for d, name in enumerate(names))
-    return Schema(columns, table.names is not None, table.container)
-
-
-def binary_values(table: Table, schema: Schema) -> np.ndarray:
-    """Return the cells as uint8, shape ``(n_rows, n_columns)``, in the order of the schema.
-
-    Raises
-    ------
-    DataError
-        If columns are missing or added, or a cell is neither 0 nor 1 nor a boolean.
-    """
-    places = _places(table, schema)
-    if table.matrix is not None:
-        matrix = table.matrix
-        if matrix.dtype == np.bool_:
-            return matrix.astype(np.uint8)
-        if np.issubdtype(matrix.dtype, np.number):
-            wrong = (matrix != 0) & (matrix != 1)
-            if not wrong.any():
-                return matrix.astype(np.uint8)
-            first = int(np.argmax(wrong.any(axis=0)))
-            _refuse(schema.names[first], matrix[:, first])
-    values = np.empty((table.n_rows, schema.n_columns), dtype=np.uint8)
-    for d, place in enumerate(places):
-        values[:, d] = _binary_column(schema.names[d], table.cells(place))
-    return values
-
-
-def constant_columns(values: np.ndarray, schema: Schema) -> list[str]:
-    """Return the names of the columns that never change."""
-    same = (values == values[:1]).all(axis=0)
-    return [schema.names[d] for d in np.flatnonzero(same)]
-
-
-def to_container(values: np.ndarray, schema: Schema, container: Container | None = None) -> Any:
-    """Return ``values`` as an array or frame like the one that the schema came from.
-
-    Binary columns are uint8, or boolean where they came in as booleans.
-    """
-    kind = container or schema.container
-    if kind == "numpy":
-        booleans = all(column.boolean for column in schema.columns)
-        return values.astype(np.bool_ if booleans else np.uint8)
-    columns = named_columns(values, schema)
-    if kind == "pyarrow":
-        import pyarrow
-
-        return pyarrow.table(columns)
-    try:
-        return import_module(kind).DataFrame(columns)
-    except ImportError as error:
-        raise DataError(
-            f"The model was fitted to a {kind} frame and {kind} cannot be imported ({error}). "
-            f"Install {kind}, or draw to a file with made sample."
-        ) from error
-
-
-def named_columns(values: np.ndarray, schema: Schema) -> dict[str, np.ndarray]:
-    """Return the columns of ``values`` by name, as uint8, or as booleans if they were."""
-    return {
-        column.name: values[:, d].astype(np.bool_ if column.boolean else np.uint8)
-        for d, column in enumerate(schema.columns)
-    }
+    return left, table.read(place, ()).as_it_came()
 
 
 def _from_array(array: np.ndarray) -> Table:
+    if array.dtype.names is not None:
+        raise DataError(
+            f"Expected a table; got a structured array with the fields {shown(array.dtype.names)}. "
+            "Convert it first, for example with pandas.DataFrame(array)."
+        )
     if array.ndim != 2:
         raise DataError(
             f"Expected a table with rows and columns (2 dimensions), got {array.ndim} with shape "
             f"{array.shape}. For one row, pass data[None, :]."
         )
+
+    def read(d: int, missing_texts: Sequence[str]) -> Cells:
+        return cells_of_array(f"x{d}", array[:, d], missing_texts)
+
     return Table(
         names=None,
         n_rows=array.shape[0],
         n_columns=array.shape[1],
-        cells=lambda d: array[:, d],
+        read=read,
+        dtype=lambda d: str(array.dtype),
         matrix=array,
         container="numpy",
-    )
-
-
-def _places(table: Table, schema: Schema) -> list[int]:
-    """Return where in the table each column of the schema stands."""
-    if table.names is None or not schema.named:
-        if table.n_columns != schema.n_columns:
-            raise DataError(
-                f"The model has {schema.n_columns} columns and the data has {table.n_columns}. "
-                "Pass rows of the same width."
-            )
-        return list(range(schema.n_columns))
-    missing = [name for name in schema.names if name not in set(table.names)]
-    added = [name for name in table.names if name not in set(schema.names)]
-    if missing or added:
-        parts = [f"missing: {shown(missing)}"] if missing else []
-        parts += [f"not in the model: {shown(added)}"] if added else []
-        raise DataError(
-            f"The columns do not match the model's ({'; '.join(parts)}). Rename, add or drop them."
-        )
-    place = {name: d for d, name in enumerate(table.names)}
-    return [place[name] for name in schema.names]
-
-
-def _binary_column(name: str, cells: np.ndarray) -> np.ndarray:
-    if cells.dtype == np.bool_:
-        return cells.astype(np.uint8)
-    if np.issubdtype(cells.dtype, np.number):
-        if ((cells == 0) | (cells == 1)).all():
-            return cells.astype(np.uint8)
-        _refuse(name, cells)
-    listed = cells.tolist()
-    if not all(map(_is_binary, listed)):
-        _refuse(name, cells)
-    return np.array([int(cell) for cell in listed], dtype=np.uint8)
-
-
-def _is_binary(cell: object) -> bool:
-    return isinstance(cell, (bool, np.bool_, Number)) and cell in (0, 1)
-
-
-def _is_missing(cell: Any) -> bool:
-    # pandas.NA refuses to be compared; NaN and NaT differ from themselves.
-    if cell is None or type(cell).__name__ == "NAType":
-        return True
-    differs = cell != cell
-    return isinstance(differs, (bool, np.bool_)) and bool(differs)
-
-
-def _is_digit(cell: object) -> bool:
-    # One word in a column of a file makes texts of its 0 and 1: the word is what to tell.
-    return isinstance(cell, str) and cell.strip() in ("0", "1")
-
-
-def _refuse(name: str, cells: np.ndarray) -> NoReturn:
-    """Raise the error that says which cells of a column are not binary."""
-    listed = cells.tolist()
-    for row, cell in enumerate(listed):
-        if _is_missing(cell):
-            raise DataError(
-                f"Column {name!r} has missing cells (first at row {row}). Binary columns need 0 "
-                "or 1 in every row: fill or drop those rows."
-            )
-        if not (_is_binary(cell) or _is_digit(cell)):
-            others = {repr(cell): cell for cell in listed[row:] if not _is_binary(cell)}
-            told = [cell for cell in others.values() if not _is_digit(cell)]
-            raise DataError(
-                f"Column {name!r} has values other than 0 and 1: {shown(told, 4)} (first at row "
-                f"{row}). Recode it as 0/1 or booleans, or leave it out."
-            )
-    raise DataError(
-        f"Column {name!r} holds the texts '0' and '1' instead of numbers. Convert it to integers."
     )

@@ -1,6 +1,6 @@
 """Named columns -> files: CSV (also .gz), Parquet, NPY. Written aside and renamed.
 
-Knows file formats; knows nothing of what is written.
+Knows file formats; knows nothing of what is written. Columns are NumPy or pyarrow arrays.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def check_output(path: str | os.PathLike[str]) -> str:
     raise OutputError(f"Cannot tell what format {path} should have. Known endings: {FORMATS}.")
 
 
-def write_columns(path: str | os.PathLike[str], columns: dict[str, np.ndarray]) -> None:
+def write_columns(path: str | os.PathLike[str], columns: dict[str, Any]) -> None:
     """Write named columns of one length to ``path``; its ending chooses the format.
 
     An .npy file has no names: it holds the columns side by side, or the single column alone.
@@ -39,7 +40,7 @@ def write_columns(path: str | os.PathLike[str], columns: dict[str, np.ndarray]) 
 
 
 def write_chunks(
-    path: str | os.PathLike[str], chunks: Iterator[dict[str, np.ndarray]], n_rows: int
+    path: str | os.PathLike[str], chunks: Iterator[dict[str, Any]], n_rows: int
 ) -> None:
     """Write rows that come in chunks, ``n_rows`` in all, without ever holding them together.
 
@@ -57,13 +58,14 @@ def write_chunks(
 
 def _write_npy(
     path: Path,
-    first: dict[str, np.ndarray],
-    chunks: Iterable[dict[str, np.ndarray]],
+    first: dict[str, Any],
+    chunks: Iterable[dict[str, Any]],
     n_rows: int,
 ) -> None:
-    dtype = np.result_type(*first.values())
-    if dtype.kind not in "biuf":
-        raise OutputError("An .npy file cannot hold text. Write .csv or .parquet instead.")
+    dtypes = [_dtype_of(cells) for cells in first.values()]
+    if not all(dtype.kind in "biuf" for dtype in dtypes):
+        raise OutputError("An .npy file holds numbers alone. Write .csv or .parquet instead.")
+    dtype = np.result_type(*dtypes)
     shape = (n_rows,) if len(first) == 1 else (n_rows, len(first))
     with open(path, "wb") as file:
         header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
@@ -72,17 +74,28 @@ def _write_npy(
             file.write(np.column_stack(list(chunk.values())).astype(dtype).tobytes())
 
 
+def _dtype_of(cells: Any) -> np.dtype[Any]:
+    """Return the type of cells in an array."""
+    # Whole numbers of frames may be missing in some later chunk.
+    return (
+        np.dtype(np.float64)
+        if str(getattr(cells, "type", "")) == "int64"
+        else np.asarray(cells).dtype
+    )
+
+
 def _write_arrow(
     path: Path,
     ending: str,
-    first: dict[str, np.ndarray],
-    chunks: Iterable[dict[str, np.ndarray]],
+    first: dict[str, Any],
+    chunks: Iterable[dict[str, Any]],
 ) -> None:
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
 
-    schema = pyarrow.table(first).schema
+    convert = pyarrow.table if ending == ".parquet" else _for_csv
+    schema = convert(first).schema
     with ExitStack() as stack:
         if ending == ".parquet":
             writer = pyarrow.parquet.ParquetWriter(path, schema)
@@ -93,4 +106,23 @@ def _write_arrow(
             writer = pyarrow.csv.CSVWriter(stream, schema)
         stack.enter_context(writer)
         for chunk in chunks:
-            writer.write_table(pyarrow.table(chunk))
+            writer.write_table(convert(chunk))
+
+
+def _for_csv(columns: dict[str, Any]) -> Any:
+    """Return a table of what CSV can hold: categories and decimals as they are written out."""
+    import pyarrow
+    from pyarrow import types
+
+    table = pyarrow.table(columns)
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if types.is_dictionary(field.type):
+            column = column.cast(field.type.value_type)
+        if types.is_decimal(field.type) or types.is_float16(field.type):
+            column = column.cast(pyarrow.string() if types.is_decimal(field.type) else "float32")
+        if table.num_columns == 1 and not types.is_null(column.type):
+            # A line without anything would be skipped by those who read it.
+            column = column.cast(pyarrow.string()).fill_null("NA")
+        table = table.set_column(place, field.name, column)
+    return table

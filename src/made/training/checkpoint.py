@@ -86,7 +86,8 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
         if isinstance(before, dict) and isinstance(now, dict):
             lines.append(_differences(before, now))
         elif key.endswith("_hash"):
-            lines.append(f"the {key.removesuffix('_hash').replace('_', ' ')} are others")
+            what = key.removesuffix("_hash").replace("_", " ")
+            lines.append(f"the {what} " + ("are others" if what.endswith("s") else "is another"))
         else:
             lines.append(f"{key} was {before!r} and is now {now!r}")
     return "; ".join(line for line in lines if line)

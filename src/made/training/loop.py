@@ -72,7 +72,7 @@ class Trainer:
     ) -> None:
         self.options = options
         self.budget = budget
-        self.train = train
+        self.train = model.codes(train).to(model.device)
         self.valid = valid
         self.position = Position()
         self.state = TrainingState(model, options)

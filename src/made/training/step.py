@@ -70,6 +70,10 @@ class TrainingStep:
         self._vectors.zero_()
         if not self._triangular:
             self._matrices.zero_()
+        # Products over blocks write their gradients; those of points are added up.
+        for points in self._model.points.values():
+            assert points.grad is not None
+            points.grad.zero_()
         random = None
         if self._model.config.dropout:
             random = torch.Generator(rows.device)

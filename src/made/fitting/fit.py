@@ -1,0 +1,213 @@
+"""A table and options -> trained members -> what a model file holds.
+
+Knows rows, the recipe and training; keeps the record. Knows nothing of the command line or of what
+users do with the result.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from made._version import __version__
+from made.choosing import parse_method
+from made.combining import combine as combine_members
+from made.ensemble import Certification, Members
+from made.errors import MadeNotice, OptionError
+from made.fitting.recipe import Recipe, choose_recipe, resolve
+from made.fitting.rows import Splits, hash_of, read_splits, rows_hash
+from made.model import Model
+from made.modelfile import FitRecord, Fitted
+from made.progress import Progress
+from made.storage import check_writable
+from made.training.checkpoint import load_checkpoint
+from made.training.loop import Trainer, TrainingResult
+from made.training.options import Budget, check_count, parse_duration
+from made.training.state import Epoch
+from made.uniforms import check_seed
+
+_DEFAULT_MAX_TIME = 600.0
+_COMBINING_SHARE, _COMBINING_SECONDS = 0.15, 60.0
+_CERTIFYING_DRAWS = 200_000
+
+
+def fit_table(
+    train: Any,
+    valid: Any = None,
+    *,
+    split: str | None = None,
+    header: bool = True,
+    id_column: str | None = None,
+    schema: Any = None,
+    na: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    preset: str = "default",
+    orderings: str | int | None = None,
+    seed: int = 0,
+    max_time: str | float | None = None,
+    max_epochs: int | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: str | float = 30.0,
+    resume: bool = False,
+    combine: str = "auto",
+    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: Progress | None = None,
+    used_seconds: float = 0.0,
+    **options: Any,
+) -> tuple[Fitted, bool]:
+    """Fit a model; return it and whether Ctrl-C ended the training.
+
+    The arguments are those of `made.fit`; ``options`` are fields of `NetworkConfig` and
+    `TrainingOptions`, where None means the choice of the preset.
+    """
+    if max_time is None and max_epochs is None:
+        max_time = _DEFAULT_MAX_TIME
+    max_seconds = None if max_time is None else parse_duration(max_time)
+    parse_method(combine)
+    # Training leaves time to weigh the combinations and to certify the one that is kept.
+    reserved = 0.0
+    if max_seconds is not None and combine != "mixture":
+        reserved = min(max_seconds * _COMBINING_SHARE, _COMBINING_SECONDS)
+    training_seconds = None if max_seconds is None else max_seconds - reserved
+    budget = Budget(training_seconds, max_epochs, used_seconds=used_seconds)
+    seed = check_seed(seed)
+    chosen = resolve(preset, {"orderings": orderings, **options})
+    seconds_between = parse_duration(checkpoint_every)
+    if checkpoint is not None:
+        checkpoint = _check_checkpoint(checkpoint, resume)
+    elif resume:
+        raise OptionError("resume=True needs checkpoint=..., the file to go on from.")
+    splits = read_splits(
+        train, valid, split=split, header=header, id_column=id_column, schema=schema, na=na,
+        keep=keep, seed=seed,
+    )  # fmt: skip
+    recipe = choose_recipe(chosen, splits.schema, len(splits.train), seed)
+    with _threads(threads):
+        result = _train(
+            splits, recipe, budget, device, on_epoch, progress,
+            checkpoint=checkpoint, checkpoint_every=seconds_between, resume=resume,
+        )  # fmt: skip
+        members = Members([(_detached(result.model), result.members)])
+        # A run that was stopped is not made to wait: the mixture needs no certificate.
+        ensemble, combined = combine_members(
+            members,
+            splits.valid,
+            "mixture" if result.stopped else combine,
+            _certification(seed, max_seconds, budget),
+            progress=progress,
+        )
+    record = FitRecord(
+        made_version=__version__,
+        torch_version=torch.__version__,
+        options=recipe.training.to_json()
+        | {"preset": preset, "training_rows_hash": rows_hash(splits.train)},
+        n_train_rows=len(splits.train),
+        n_validation_rows=len(splits.valid),
+        validation_log_prob=combined.mixture_log_prob or 0.0,
+        validation_standard_error=combined.mixture_standard_error or 0.0,
+        best_epoch=result.position.best_epoch,
+        epochs=max((line.epoch for line in result.position.history), default=0),
+        seconds=round(budget.elapsed(), 3),
+        history=[asdict(line) for line in result.position.history],
+    )
+    return Fitted(splits.schema, ensemble, (record,), combined), result.stopped
+
+
+def _certification(seed: int, max_seconds: float | None, budget: Budget) -> Certification:
+    if max_seconds is None:
+        # Runs without a time limit are those that must repeat: a number of draws ends them.
+        return Certification(seed=seed, max_draws=_CERTIFYING_DRAWS)
+    return Certification(seed=seed, max_seconds=max(max_seconds - budget.elapsed(), 0.0))
+
+
+def _train(
+    splits: Splits,
+    recipe: Recipe,
+    budget: Budget,
+    device: str,
+    on_epoch: Callable[[Epoch], None] | None,
+    progress: Progress | None,
+    *,
+    checkpoint: Path | None,
+    checkpoint_every: float,
+    resume: bool,
+) -> TrainingResult:
+    place = find_device(device)
+    network, training = recipe.network, recipe.training
+    model = Model(splits.schema.columns, network)
+    model.initialize(training.seed, torch.as_tensor(splits.train))
+    trainer = Trainer(
+        model.to(place),
+        torch.as_tensor(splits.train),
+        torch.as_tensor(splits.valid),
+        training,
+        budget,
+        on_epoch=on_epoch,
+        progress=progress,
+    )
+    run = {
+        "network": network.to_json(),
+        "training": training.to_json(),
+        "schema_hash": hash_of(json.dumps(splits.schema.to_json()).encode()),
+        "training_rows_hash": rows_hash(splits.train),
+        "validation_rows_hash": rows_hash(splits.valid),
+    }
+    if resume and checkpoint is not None and checkpoint.exists():
+        trainer.resume(load_checkpoint(checkpoint, run))
+    return trainer.run(checkpoint, run, checkpoint_every)
+
+
+def _detached(model: Model) -> Model:
+    """Return a copy on the CPU whose weights share no memory with the training state."""
+    copied = Model(model.columns, model.config)
+    with torch.no_grad():
+        for target, source in zip(copied.parameters(), model.parameters(), strict=True):
+            target.copy_(source)
+    return copied.eval().requires_grad_(False)
+
+
+def _check_checkpoint(path: Path, resume: bool) -> Path:
+    target = check_writable(path)
+    if target.exists() and not resume:
+        raise OptionError(
+            f"{path} holds a run that was interrupted. Go on with --resume (resume=True), or "
+            "delete it to start anew."
+        )
+    if resume and not target.exists():
+        warnings.warn(
+            f"There is no {path} to resume: training starts from the beginning.",
+            MadeNotice,
+            stacklevel=2,
+        )
+    return target
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of that name, or raise `OptionError`; "auto" prefers a GPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(f"The device {name!r} cannot be used: {reason}") from error
+
+
+@contextmanager
+def _threads(n_threads: int | None):
+    before = torch.get_num_threads()
+    if n_threads is not None:
+        torch.set_num_threads(check_count("threads", n_threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

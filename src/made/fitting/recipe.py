@@ -1,0 +1,133 @@
+"""The recipe: what is chosen where the user chose nothing, by rows and kinds of columns.
+
+Knows options and presets; knows nothing of training itself, or of where rows come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from made.errors import OptionError
+from made.network.config import NetworkConfig
+from made.table import Schema
+from made.training.options import TrainingOptions, check_count
+
+_N_ORDERINGS = 16
+# Below this many rows for each column, fresh orderings regularise more than a fixed list costs.
+_ROWS_PER_COLUMN = 15
+# Hidden units of tables with other columns than bits, by rows; more where rows are more.
+_WIDTHS = ((2_000, 100), (20_000, 200))
+_WIDTH = 500
+# What suits tables of bits, with one input and one output a column, throws the training of others
+# back again and again: a step then moves each output by the sum over hundreds of inputs.
+_OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
+# Thirty epochs without improvement mean little where an epoch is three steps.
+_PATIENCE_STEPS = 1500
+
+# The published recipe (Germain et al. 2015, section 6, its supplement and its code): Adadelta,
+# batches of 100, orderings and hidden degrees redrawn for every batch, direct connections to the
+# output, orthogonal initial weights, a look-ahead of 30 epochs, 300 connectivities on validation
+# rows and 1000 on test rows.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "paper": {
+        "orderings": "all",
+        "members": 1000,
+        "validation_members": 300,
+        "hidden_degrees": "redrawn",
+        "direct_input": True,
+        "conditioning": False,
+        "initialization": "orthogonal",
+        "batch_size": 100,
+        "optimizer": "adadelta",
+        "learning_rate": 1.0,
+        "weight_decay": 0.0,
+        "warm_up": 0,
+        "schedule": "constant",
+        "clip_norm": 0.0,
+        "average_decay": 0.0,
+        "patience": 30,
+    },
+}
+
+_NETWORK_OPTIONS = {option.name for option in fields(NetworkConfig)}
+_TRAINING_OPTIONS = {option.name for option in fields(TrainingOptions)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The options of a fit, complete."""
+
+    network: NetworkConfig
+    training: TrainingOptions
+
+
+def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: int) -> Recipe:
+    """Return the options, completed by rules of rows and columns.
+
+    Parameters
+    ----------
+    options : dict
+        What the user or a preset chose, without None (`resolve`).
+    """
+    chosen: dict[str, Any] = dict(options)
+    n_orderings = choose_orderings(chosen.pop("orderings", "auto"), n_rows, schema.n_columns)
+    if schema.is_binary:
+        chosen.setdefault("hidden", (_WIDTH, _WIDTH))
+    else:
+        chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
+        steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
+        patience = max(TrainingOptions.patience, -(-_PATIENCE_STEPS // steps))
+        chosen.setdefault("patience", patience)
+    network = {name: value for name, value in chosen.items() if name in _NETWORK_OPTIONS}
+    training = {name: value for name, value in chosen.items() if name in _TRAINING_OPTIONS}
+    return Recipe(
+        NetworkConfig(**network), TrainingOptions(seed=seed, n_orderings=n_orderings, **training)
+    )
+
+
+def choose_hidden(n_rows: int) -> tuple[int, int]:
+    """Return the widths of the hidden layers for a mixed table of so many training rows.
+
+    Examples
+    --------
+    >>> choose_hidden(344), choose_hidden(30_000)
+    ((100, 100), (500, 500))
+    """
+    width = next((width for below, width in _WIDTHS if n_rows < below), _WIDTH)
+    return (width, width)
+
+
+def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int | None:
+    """Return the number of orderings to cycle through, or None for a fresh one at every step.
+
+    The rule behind "auto": few fixed orderings where rows are many, since then the network
+    can learn each well; fresh ones where rows are few, since they regularise.
+
+    Examples
+    --------
+    >>> choose_orderings("auto", 2000, 112), choose_orderings("all", 2000, 112)
+    (16, None)
+    """
+    if orderings == "all":
+        return None
+    if orderings == "auto":
+        return _N_ORDERINGS if n_rows >= _ROWS_PER_COLUMN * n_columns else None
+    if isinstance(orderings, str) and orderings.isdecimal():
+        orderings = int(orderings)
+    if isinstance(orderings, str):
+        raise OptionError(f'orderings must be "auto", "all" or a number, got {orderings!r}.')
+    return check_count("orderings", orderings)
+
+
+def resolve(preset: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, completed by those of the preset."""
+    if preset not in PRESETS:
+        raise OptionError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}.")
+    known = _NETWORK_OPTIONS | _TRAINING_OPTIONS | {"orderings"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise OptionError(f"Unknown option(s): {', '.join(unknown)}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    return PRESETS[preset] | given
