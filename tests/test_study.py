@@ -36,3 +36,11 @@ def test_what_is_chosen_is_chosen_by_validation_rows(tables: ModuleType) -> None
         known = [lines[name]["validation"] for name in tables.CANDIDATES]
         assert lines[tables.CHOSEN]["validation"] == max(known)
         assert lines[tables.MIXTURE]["difference"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_tables_of_training_toward_the_mixture(tables: ModuleType) -> None:
+    toward = importlib.import_module("training_toward")
+    text = PAGE.read_text()
+    made = toward.page_tables(toward.stored(RESULTS / "training_toward"))
+    assert all(f"<!-- table {name} -->" in text for name in made)
+    assert tables.filled(text, made) == text
