@@ -1,8 +1,9 @@
 """Mixture or product, how many orderings, learned weights or not: a study, set by set.
 
     python benchmarks/combining.py --seconds 60 --threads 1
-    python benchmarks/combining.py plot           # the figures of docs/combining-orderings.md
-    python benchmarks/combining.py differences    # and its tables; summary, table: other views
+    python benchmarks/combining.py page      # renew the tables of docs/combining-orderings.md
+    python benchmarks/combining.py plot      # and its figures
+    python benchmarks/combining.py table     # print everything; tables: print those of the page
 
 Two models of each set: one trained on a fixed list of 16 orderings, one on fresh orderings. Their
 first K members are combined in every way that the library has, and scored on test rows. Weights
@@ -28,18 +29,30 @@ import numpy as np
 import torch
 
 import made
+from combining_tables import (
+    BEST_MEMBER,
+    BEST_POWER,
+    EM,
+    LEARNED_PRODUCT,
+    MEAN,
+    MIXTURE,
+    ORDERINGS,
+    PRODUCT,
+    SETS,
+    SMOOTH_EM,
+    SPARSE_EM,
+    Result,
+    filled,
+    full,
+    page_tables,
+    stored,
+)
 from harness import machine, versions
 from made.density import Density
 from made.ensemble import Combination, Members, learn_mixture, learn_product
 from made.ensemble.confidence import ConfidenceSequence
 from made.ensemble.draws import draw_mixture
 
-SETS = {
-    "mushrooms": "made", "dna": "made", "adult": "made", "nips": "made", "ocr_letters": "made",
-    "nltcs": "debd20", "plants": "debd20", "jester": "debd20", "tretail": "debd20",
-    "accidents": "debd20", "web": "made", "connect4": "made", "rcv1_partial": "made",
-}  # fmt: skip
-ORDERINGS: dict[str, str | int] = {"fixed": 16, "all": "all"}
 MANY_MEMBERS = ("dna", "nips")
 MAX_ROWS = 2000
 # Rows times members that are drawn and scored for each number of members.
@@ -48,10 +61,6 @@ BATCH_DRAWN = 512
 LEVEL = 0.95
 POWERS = [tenths / 10 for tenths in range(10)]
 LEARNING_STEPS = 500
-MEAN, MIXTURE, EM, PRODUCT, BEST_POWER = (
-    "mean member", "mixture, equal weights", "mixture, EM weights", "product, equal weights",
-    "best power by validation",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ def singles(valid: np.ndarray) -> list[Entry]:
     return [
         # The product without its normaliser is the mean of the members' nats.
         Entry(MEAN, Combination.uniform(n_members, 0.0)),
-        Entry("best member by validation", Combination(best)),
+        Entry(BEST_MEMBER, Combination(best)),
         Entry(MIXTURE, Combination.uniform(n_members)),
     ]
 
@@ -129,7 +138,7 @@ def singles(valid: np.ndarray) -> list[Entry]:
 def mixtures(valid: np.ndarray) -> list[Entry]:
     return [
         Entry(name, Combination(learn_mixture(valid, c, max_steps=LEARNING_STEPS).weights))
-        for name, c in ((EM, 1.0), ("mixture, smooth EM", 5.0), ("mixture, sparse EM", 0.5))
+        for name, c in ((EM, 1.0), (SMOOTH_EM, 5.0), (SPARSE_EM, 0.5))
     ]
 
 
@@ -149,7 +158,7 @@ def products(members: Members, valid: np.ndarray, seed: int) -> list[Entry]:
     own = draw(members, learned.weights, len(fresh), seed + 2)
     return [
         Entry(PRODUCT, product, bound(product, drawn)),
-        Entry("product, learned weights", learned, bound(learned, own)),
+        Entry(LEARNED_PRODUCT, learned, bound(learned, own)),
         Entry(BEST_POWER, best, bound(best, fresh)),
         *(Entry(f"product of {tree.n_branches} mixtures", tree, bound(tree, drawn))
           for tree in trees),
@@ -237,109 +246,11 @@ def timed(what: str) -> Iterator[None]:
     print(f"  {time.perf_counter() - started:6.1f} s  {what}", flush=True)
 
 
-def print_table(result: dict[str, Any]) -> None:
-    """Print test nats: a row for each combination, a column for each number of members."""
-    cells = {(item["combination"], item["members"]): item for item in result["lines"]}
-    names = list(dict.fromkeys(name for name, _ in cells))
-    shown = [n for n in (1, 4, 16, 64, 256, 1024) if (MEAN, n) in cells]
-    title = f"{result['set']}, {result['orderings']} orderings, test nats"
-    print(f"\n{title:<44}" + "".join(f"{f'K = {n}':>10}" for n in shown))
-    for name in names:
-        values = [cells.get((name, n)) for n in shown]
-        figures = "".join(f"{item['test']:10.3f}" if item else " " * 10 for item in values)
-        last = cells[name, max(n for each, n in cells if each == name)]
-        print(f"{name:<44}{figures}   +- {last['difference_error']:.3f} to the mixture")
-    print(flush=True)
-
-
-def print_differences(results: list[dict[str, Any]]) -> None:
-    """Print the differences to the mixture, with their errors, as tables in Markdown."""
-    names = (EM, PRODUCT, "product, learned weights", BEST_POWER, "product of 4 mixtures")
-    for n_members in (16, 256, 1024):
-        print(f"\n{n_members} members: test nats, and differences to the mixture\n")
-        print_row("set", "orderings", MEAN, "mixture", *names, "Z of the product")
-        print_row(*["---"] * (5 + len(names)))
-        for result in results:
-            cells = {item["combination"]: item for item in result["lines"]
-                     if item["members"] == n_members}  # fmt: skip
-            if cells:
-                mixture = cells[MIXTURE]
-                print_row(
-                    result["set"], result["orderings"], f"{cells[MEAN]['test']:.2f}",
-                    f"{mixture['test']:.2f} +- {mixture['test_error']:.2f}",
-                    *(difference(cells[name]) for name in names),
-                    f"{cells[PRODUCT]['acceptance']:.3f}",
-                )  # fmt: skip
-
-
-def difference(item: dict[str, Any]) -> str:
-    power = f" (a = {item['power']:g})" if item["combination"] == BEST_POWER else ""
-    return f"{item['difference']:+.3f} +- {item['difference_error']:.3f}{power}"
-
-
-def print_row(*cells: str) -> None:
-    print("| " + " | ".join(cells) + " |")
-
-
-def plot(results: list[dict[str, Any]], folder: Path) -> None:
-    """Draw the gain over one ordering, and the acceptance, against the number of members."""
-    gains = (MIXTURE, EM, PRODUCT, BEST_POWER)
-    small_multiples(
-        results, gains, "gain", "nats over the mean member", folder / "combining-members.png"
-    )
-    rates = (PRODUCT, BEST_POWER, "product of 2 mixtures", "product of 4 mixtures")
-    small_multiples(results, rates, "log_normalizer", "log Z", folder / "combining-acceptance.png")
-
-
-def small_multiples(
-    results: list[dict[str, Any]], names: tuple[str, ...], metric: str, label: str, path: Path
-) -> None:
-    import matplotlib.pyplot as plt
-
-    n_across = 4
-    n_down = -(-len(results) // n_across)
-    figure, axes = plt.subplots(
-        n_down, n_across, figsize=(3.4 * n_across, 2.5 * n_down), squeeze=False
-    )
-    for axis in axes.flat[len(results) :]:
-        axis.axis("off")
-    for axis, result in zip(axes.flat, results, strict=False):
-        for name in names:
-            lines = [item for item in result["lines"] if item["combination"] == name]
-            values = [item[metric] for item in lines]
-            sizes = [item["members"] for item in lines]
-            axis.errorbar(sizes, values, errors(lines, metric), marker=".", label=name, capsize=2)
-        axis.set_xscale("log", base=2)
-        axis.set_title(f"{result['set']}, {result['orderings']}", fontsize=9)
-        axis.grid(alpha=0.3)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(label)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.supxlabel("members")
-    figure.legend(handles, labels, loc="upper center", ncols=len(names))
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.35 / n_down / 2.5))
-    figure.savefig(path, dpi=90)
-
-
-def errors(lines: list[dict[str, Any]], metric: str) -> np.ndarray:
-    """Return the lengths of the error bars, below and above: one standard error, or limits."""
-    if metric == "gain":
-        return np.array([[item["gain_error"] for item in lines]] * 2)
-    middle = np.array([item["log_normalizer"] for item in lines])
-    lower = np.array([item["log_normalizer_lower"] for item in lines])
-    upper = np.array([item["log_normalizer_upper"] for item in lines])
-    return np.maximum([middle - lower, upper - middle], 0.0)
-
-
-def stored(folder: Path) -> list[dict[str, Any]]:
-    """Return the results that are there, in the order of the sets."""
-    paths = [folder / f"{name}-{orderings}.json" for name in SETS for orderings in ORDERINGS]
-    return [json.loads(path.read_text()) for path in paths if path.exists()]
-
-
 def main() -> None:
-    command = argparse.ArgumentParser(description=__doc__)
-    actions = ("run", "plot", "table", "differences")
+    command = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = ("run", "page", "plot", "tables", "table")
     command.add_argument("action", nargs="?", choices=actions, default="run")
     command.add_argument("--set", action="append", choices=SETS, help="may be repeated")
     command.add_argument("--seconds", type=float, default=90.0, help="for training each model")
@@ -347,18 +258,32 @@ def main() -> None:
     command.add_argument("--data", type=Path, default=data)
     command.add_argument("--out", type=Path, default=Path("benchmarks/results/combining"))
     command.add_argument("--again", action="store_true", help="measure what is there already too")
-    command.add_argument("--plots", type=Path, default=Path("docs"), help="folder of the figures")
+    command.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the page")
     command.add_argument("--threads", type=int, default=2)
     command.add_argument("--seed", type=int, default=0)
     arguments = command.parse_args()
-    if arguments.action == "plot":
-        return plot(stored(arguments.out), arguments.plots)
-    if arguments.action == "differences":
-        return print_differences(stored(arguments.out))
-    if arguments.action == "table":
-        for result in stored(arguments.out):
-            print_table(result)
-        return None
+    if arguments.action == "run":
+        run(arguments)
+    else:
+        render(arguments.action, stored(arguments.out), arguments.docs)
+
+
+def render(action: str, results: list[Result], docs: Path) -> None:
+    if action == "plot":
+        from combining_plots import plot  # The others need no matplotlib.
+
+        plot(results, docs)
+    elif action == "page":
+        page = docs / "combining-orderings.md"
+        page.write_text(filled(page.read_text(), page_tables(results)))
+    elif action == "tables":
+        for name, make in page_tables(results).items():
+            print(f"\n{name}\n\n{make()}")
+    else:
+        print("\n".join(full(result) for result in results))
+
+
+def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.set or SETS:
@@ -370,8 +295,7 @@ def main() -> None:
             print(f"{name}, {orderings} orderings", flush=True)
             result = study(name, orderings, arguments)
             path.write_text(json.dumps(result, indent=1) + "\n")
-            print_table(result)
-    return None
+            print(full(result), flush=True)
 
 
 if __name__ == "__main__":
