@@ -22,13 +22,13 @@ TINY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def frame(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
+def frame(n_rows: int = 200, seed: int = 0) -> Any:
     random = np.random.default_rng(seed)
     city = random.choice(["Rome", "Oslo", "Bonn"], n_rows, p=[0.5, 0.3, 0.2])
     size = random.lognormal(4, 0.5, n_rows).round(2)
     rooms = random.poisson(2, n_rows) + 1
     built = pd.to_datetime("1950-01-01") + pd.to_timedelta(random.integers(0, 25000, n_rows), "D")
-    table = pd.DataFrame({"city": city, "size": size, "rooms": rooms, "built": built})
+    table: Any = pd.DataFrame({"city": city, "size": size, "rooms": rooms, "built": built})
     table["garden"] = random.random(n_rows) < 0.3
     table.loc[random.random(n_rows) < 0.2, "size"] = np.nan
     table.loc[random.random(n_rows) < 0.1, "city"] = None
@@ -130,8 +130,8 @@ def test_columns_that_are_left_out_may_be_there_or_not() -> None:
 def test_very_many_categories_train_and_resume(tmp_path: Path, monkeypatch: Any) -> None:
     random = np.random.default_rng(0)
     codes = random.integers(0, 400, 4000)
-    rows = pd.DataFrame({"code": [f"c{code}" for code in codes], "even": codes % 2 == 0})
-    options = TINY | {"max_epochs": 4}
+    rows: Any = pd.DataFrame({"code": [f"c{code}" for code in codes], "even": codes % 2 == 0})
+    options: dict[str, Any] = TINY | {"max_epochs": 4}
     whole = made.fit(rows, **options)
     assert whole._fitted.ensemble.members.models[0].points
     from made.training.loop import Trainer
@@ -180,7 +180,7 @@ def test_score_of_the_command_line(density: made.Density, tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     assert "1 rows, the first is row 2: beyond the limits of a column" in result.stdout
     assert list(pd.read_csv(cells).columns) == density.columns
-    assert pd.read_csv(scores)["log_prob"][2] == -np.inf
+    assert pd.read_csv(scores)["log_prob"].tolist()[2] == -np.inf
     text = CliRunner().invoke(app, [*arguments, "--missing", "ignore", "--json"]).stdout
     content = json.loads(text)
     assert content["n_impossible"] == 1

@@ -13,9 +13,10 @@ from made._version import __version__
 from made.cli.combine import combine, pool, verify
 from made.cli.demo import demo
 from made.cli.fit import fit
+from made.cli.info import info
 from made.cli.running import set_started
 from made.cli.schema import schema
-from made.cli.use import info, sample, score
+from made.cli.use import sample, score
 
 app = typer.Typer(
     name="made",

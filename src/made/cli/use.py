@@ -1,10 +1,9 @@
-"""``made score``, ``made sample``, ``made info``: parse, call the density, print."""
+"""``made score`` and ``made sample``: parse, call the density, print."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from made.progress import Progress
-    from made.table.schema import Schema
 
-from made.cli.combine import combined_facts
 from made.cli.running import (
     AsJson,
     DataPath,
@@ -34,7 +29,6 @@ from made.cli.running import (
     check_spared,
     print_facts,
     print_json,
-    print_table,
     reports_errors,
     say,
     using_threads,
@@ -216,108 +210,3 @@ def _print_csv(chunks: Iterator[dict[str, Any]]) -> None:
     for number, chunk in enumerate(chunks):
         options = pyarrow.csv.WriteOptions(include_header=number == 0)
         pyarrow.csv.write_csv(pyarrow.table(chunk), sys.stdout.buffer, options)
-
-
-@reports_errors
-def info(
-    model: ModelPath,
-    history: Annotated[
-        bool, typer.Option("--history", help="Show the nats and seconds of every epoch.")
-    ] = False,
-    seed: Seed = 0,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Say what a model file holds.
-
-    Nothing is drawn; --seed is accepted because every command takes it.
-    """
-    del seed, debug
-    from dataclasses import asdict
-
-    from made.modelfile import read_header, read_weights
-    from made.table.schema import shown
-
-    header = read_header(model)
-    record, network = header.record, header.network
-    if as_json:
-        content = {
-            "model": str(model),
-            "made_version": record.made_version,
-            "n_columns": header.schema.n_columns,
-            "columns": header.schema.names,
-            "kinds": {column.name: column.kind for column in header.schema.columns},
-            "left_out": [name for _, name in header.schema.left_out],
-            "n_members": header.n_members,
-            "n_networks": header.n_networks,
-            "combination": header.combination,
-            "power": header.power,
-            "certificate": None if header.certificate is None else asdict(header.certificate),
-            "combined": asdict(header.combined),
-            "n_weights": header.n_weights,
-            "network": network.to_json(),
-            "training": record.options,
-            "n_train_rows": record.n_train_rows,
-            "n_validation_rows": record.n_validation_rows,
-            "validation_log_prob": header.combined.validation_log_prob,
-            "validation_standard_error": header.combined.validation_standard_error,
-            "best_epoch": record.best_epoch,
-            "epochs": record.epochs,
-            "seconds": record.seconds,
-        }
-        print_json(content | ({"history": record.history} if history else {}))
-        return
-    if history:
-        rows = [
-            [str(line["epoch"]), _nats(line["train"]), _nats(line["validation"]),
-             f"{line['seconds']:.1f}"]
-            for line in record.history
-        ]  # fmt: skip
-        print_table(["epoch", "train", "validation", "seconds"], rows)
-        return
-    names = header.schema.names
-    left_out = [name for _, name in header.schema.left_out]
-    options = [name for name in ("residual", "direct_input", "direct_hidden", "conditioning")
-               if getattr(network, name)]  # fmt: skip
-    print_facts(
-        [
-            ("model", str(model)),
-            ("columns", f"{len(names)}: {', '.join(names[:6])}{', ...' if names[6:] else ''}"),
-            ("kinds", _kinds_text(header.schema)),
-            *([("left out", shown(left_out))] if left_out else []),
-            ("members", f"{header.n_members}, {header.combination}"
-             + (f", of {header.n_networks} networks" if header.n_networks > 1 else "")),
-            ("member weights", _weights_text(read_weights(model))),
-            ("network", f"{list(network.hidden)} {network.activation}"
-             + "".join(f", {name}" for name in options)),
-            ("weights", f"{header.n_weights:,}"),
-            ("orderings", f"{record.options.get('n_orderings') or 'all'} while training"),
-            ("trained on", f"{record.n_train_rows} rows, {record.epochs} epochs (best "
-             f"{record.best_epoch}), {record.seconds:.0f} s"),
-            *combined_facts(header.combined, header.certificate),
-            ("written by", f"made {record.made_version}, torch {record.torch_version}"),
-        ]
-    )  # fmt: skip
-
-
-def _kinds_text(schema: Schema) -> str:
-    """Return how many columns there are of each kind."""
-    counts = Counter(column.kind for column in schema.columns)
-    n_missing = sum(column.missing for column in schema.columns)
-    text = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
-    return text + (f"; cells of {n_missing} can be missing" if n_missing else "")
-
-
-def _weights_text(weights: np.ndarray) -> str:
-    """Return the largest weights, or that all are equal."""
-    kept = sorted((weight for weight in weights.tolist() if weight > 0), reverse=True)
-    pruned = len(weights) - len(kept)
-    if kept[0] - kept[-1] < 1e-9:
-        text = f"equal, {kept[0]:.4g} each"
-    else:
-        text = ", ".join(f"{weight:.3f}" for weight in kept[:6]) + (", ..." if kept[6:] else "")
-    return text + (f"; {pruned} pruned" if pruned else "")
-
-
-def _nats(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"

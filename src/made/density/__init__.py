@@ -1,6 +1,7 @@
 """What a user holds: a `Density`, and the ways to get one: `fit`, `load`, `pool`."""
 
-from made.density.density import Density, load, pool
+from made.density.density import Density
 from made.density.fit import TrainingInterrupted, fit, fit_timed
+from made.density.loading import load, pool
 
 __all__ = ["Density", "TrainingInterrupted", "fit", "fit_timed", "load", "pool"]

@@ -6,7 +6,7 @@ Every probability that leaves this module is in nats (log), and exact or a bound
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ import torch
 from made import modelfile
 from made.certificate import Certificate
 from made.combining import Verification, combine_again, verify
-from made.combining import pool as pool_fitted
 from made.ensemble import Certification
 from made.ensemble.ensemble import Normalizer
 from made.errors import OptionError
@@ -379,27 +378,3 @@ def _check_n_rows(n_rows: int) -> int:
     if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
         raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
     return int(n_rows)
-
-
-def load(path: str | os.PathLike[str]) -> Density:
-    """Read a model file that `Density.save` or ``made fit`` wrote.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is no model, is damaged, or is of another format version.
-    """
-    return Density(modelfile.load(path))
-
-
-def pool(densities: Sequence[Density]) -> Density:
-    """Return one density of the members of several, fitted independently to one schema.
-
-    It is their mixture, equally weighted; `Density.combine` finds better weights or powers.
-
-    Raises
-    ------
-    OptionError
-        If the columns differ.
-    """
-    return Density(pool_fitted([density._fitted for density in densities]))
