@@ -189,6 +189,21 @@ def test_score_of_the_command_line(density: made.Density, tmp_path: Path) -> Non
     assert content["mean_log_prob"] == pytest.approx(mean, rel=1e-4)
 
 
+def test_cells_are_matched_by_name(density: made.Density, tmp_path: Path) -> None:
+    density.save(tmp_path / "m.made")
+    rows = frame(30)
+    out = []
+    for number, table in enumerate((rows, rows[rows.columns[::-1]])):
+        data, cells = tmp_path / f"{number}.csv", tmp_path / f"cells{number}.csv"
+        table.to_csv(data, index=False)
+        arguments = ["score", str(tmp_path / "m.made"), str(data), "--cells", str(cells)]
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+        out.append(pd.read_csv(cells))
+    pd.testing.assert_frame_equal(out[0], out[1])
+    expected = density.log_conditionals(rows).reset_index(drop=True)
+    pd.testing.assert_frame_equal(out[0], expected, rtol=1e-4)
+
+
 def test_info_tells_kinds_and_what_was_left_out(density: made.Density, tmp_path: Path) -> None:
     density.save(tmp_path / "m.made")
     result = CliRunner().invoke(app, ["info", str(tmp_path / "m.made")])

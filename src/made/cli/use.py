@@ -78,8 +78,6 @@ def score(
             check_spared(path, model, data)
     if id_column == "log_prob":
         raise OptionError("--id log_prob is the name of the scores. Rename that column.")
-    from dataclasses import replace
-
     import numpy as np
 
     from made.combining import standard_error
@@ -93,8 +91,14 @@ def score(
     with using_threads(threads), terminal_progress("scoring") as bar:
         scores = density.log_prob(table, missing=missing, unseen=unseen, progress=bar)
         if cells is not None:
-            terms = density.log_conditionals(replace(table, names=None), unseen=unseen)
-            write_columns(cells, columns | dict(zip(density.columns, terms.T, strict=True)))
+            terms = density.log_conditionals(table, unseen=unseen)
+            # By name where there are names: the columns may stand in another order.
+            named = (
+                dict(zip(density.columns, terms.T, strict=True))
+                if table.names is None
+                else {name: np.asarray(terms[name]) for name in density.columns}
+            )
+            write_columns(cells, columns | named)
     if out is not None:
         write_columns(out, columns | {"log_prob": scores})
     if not len(scores):
