@@ -190,14 +190,15 @@ class Members:
     def mean_log_conditionals(self, values: Tensor, weights: np.ndarray) -> np.ndarray:
         """Return sum_k w_k log q_k(x_d | columns before d in k), shape ``(n_rows, n_columns)``."""
         result = np.zeros((len(values), self.n_columns))
-        for start in range(0, len(values), _CHUNK_ROWS):
-            part = values[start : start + _CHUNK_ROWS]
-            codes = [model.codes(part).to(model.device, torch.float32) for model in self.models]
-            for k in np.flatnonzero(weights).tolist():
-                network = self._network(k)
-                model = self.models[network]
-                terms = model.log_conditionals(codes[network], model.network.wire(self[k]))
-                result[start : start + len(part)] += weights[k] * terms.cpu().double().numpy()
+        codes = [model.codes(values) for model in self.models]
+        for k in np.flatnonzero(weights).tolist():
+            network = self._network(k)
+            model = self.models[network]
+            wiring = model.network.wire(self[k])
+            for start in range(0, len(values), _CHUNK_ROWS):
+                rows = codes[network][start : start + _CHUNK_ROWS].to(model.device, torch.float32)
+                terms = model.log_conditionals(rows, wiring).cpu().double().numpy()
+                result[start : start + len(rows)] += weights[k] * terms
         return result
 
     def with_first(self, columns: np.ndarray) -> Members:

@@ -61,7 +61,7 @@ def read_splits(
 
     An .npz file with an array "train" is read as its splits; where there are no validation rows, a
     tenth of the rows is held out by the seed. Kinds of columns come from all rows, or from
-    ``schema``; levels, scales and atoms from the training rows alone.
+    ``schema``, and so do levels; counts, scales and atoms from the training rows alone.
     """
     names = npz_splits(train) if isinstance(train, (str, os.PathLike)) else []
     if split is None and "train" in names:
