@@ -23,6 +23,10 @@ class DataError(MadeError, ValueError):
     """Rows that the library cannot read or the model cannot take."""
 
 
+class QuestionError(MadeError, ValueError):
+    """A question that is malformed, about what is unknown, or given the impossible."""
+
+
 class ModelFileError(MadeError, ValueError):
     """A file that is not a model, is damaged, or was made by another format version."""
 

@@ -130,11 +130,15 @@ class Model(nn.Module):
         first = [0.0 if of_column is None else float(of_column[0]) for of_column in outcomes]
         return torch.tensor(first, dtype=torch.float64)
 
+    def features(self, codes: Tensor) -> Tensor:
+        """Return what the network sees of rows, shape ``(n_rows, n_inputs)``."""
+        return self._encoder(codes, dict(self.points.items()))
+
     def parameters_of(
         self, codes: Tensor, wiring: Wiring, dropout_random: torch.Generator | None = None
     ) -> Tensor:
         """Return the network's outputs for all conditionals, shape ``(n_rows, n_outputs)``."""
-        return self.network(self._encoder(codes, dict(self.points.items())), wiring, dropout_random)
+        return self.network(self.features(codes), wiring, dropout_random)
 
     def encode_column(self, column: int, values: Tensor) -> Tensor:
         """Return the input features of one column, shape ``(n_rows, n_inputs)``, of its values."""
@@ -159,7 +163,13 @@ class Model(nn.Module):
         dropout_random : torch.Generator, optional
             Given only while training: the source of the dropped units.
         """
-        outputs = self.parameters_of(codes, wiring, dropout_random)
+        return self.terms(self.parameters_of(codes, wiring, dropout_random), codes)
+
+    def terms(self, outputs: Tensor, codes: Tensor) -> Tensor:
+        """Return the log-probabilities of cells by the network's outputs for their columns.
+
+        Shapes ``(n_rows, n_outputs)`` and ``(n_rows, n_codes)`` -> ``(n_rows, n_columns)``.
+        """
         if self.only_binary:
             # The hot path of tables of bits: nothing is gathered.
             return self.families[0].log_prob_of_codes(outputs[..., None], codes[..., None])
@@ -197,15 +207,9 @@ class Model(nn.Module):
         ]
         return torch.cat(pieces) if pieces else uniforms.to(torch.float64)
 
-    def log_prob(self, codes: Tensor, wiring: Wiring, columns: np.ndarray | None = None) -> Tensor:
-        """Return log q(x) of one member in nats, shape ``(n_rows,)``, summed in float64.
-
-        With ``columns``, which must come first in the ordering, log q of those alone.
-        """
-        terms = self.log_conditionals(codes, wiring)
-        if columns is not None:
-            terms = terms[:, torch.as_tensor(columns, device=terms.device)]
-        return terms.sum(dim=1, dtype=torch.float64)
+    def log_prob(self, codes: Tensor, wiring: Wiring) -> Tensor:
+        """Return log q(x) of one member in nats, shape ``(n_rows,)``, summed in float64."""
+        return self.log_conditionals(codes, wiring).sum(dim=1, dtype=torch.float64)
 
     def _embedded_log_prob(self, place: int, outputs: Tensor, codes: Tensor) -> Tensor:
         """Return the log-probabilities of an embedded column's cells, shape ``(n_rows, 1)``."""

@@ -7,7 +7,7 @@ run can be replayed, or resumed at any step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -81,16 +81,20 @@ def ranks(order: np.ndarray) -> np.ndarray:
     return rank
 
 
-def with_first(connectivity: Connectivity, columns: np.ndarray) -> Connectivity:
-    """Return the connectivity that visits ``columns`` first, all else in its order as before.
+def with_first(connectivity: Connectivity, *tiers: Collection[int]) -> Connectivity:
+    """Return the connectivity that visits the columns of the first tier first, then the next tier.
+
+    Within a tier, and after the last, columns come in the order that they had.
 
     Examples
     --------
-    >>> with_first(Connectivity(np.array([3, 0, 2, 1]), ()), np.array([0, 1])).order.tolist()
-    [0, 1, 3, 2]
+    >>> with_first(Connectivity(np.array([3, 0, 2, 1]), ()), [0, 1], [2]).order.tolist()
+    [0, 1, 2, 3]
     """
-    is_first = np.isin(connectivity.order, columns)
-    order = np.concatenate([connectivity.order[is_first], connectivity.order[~is_first]])
+    tier_of = np.full(len(connectivity.order), len(tiers))
+    for number, columns in reversed(list(enumerate(tiers))):
+        tier_of[list(columns)] = number
+    order = connectivity.order[np.argsort(tier_of[connectivity.order], kind="stable")]
     return Connectivity(order, connectivity.hidden_degrees)
 
 

@@ -30,6 +30,9 @@ ACCEPTANCE = 13
 ANNEALING = 14
 COMPARISON = 15
 FOLDS = 16
+QUESTIONS = 17
+PARTICLES = 18
+HOLES = 19
 
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter.
 _MAX_SEED = 2**63 - 1

@@ -62,6 +62,10 @@ def fit(
         str,
         typer.Option(help="How members combine: auto, mixture, em, product, power=A (0 to 1)."),
     ] = "auto",
+    questions: Annotated[
+        bool,
+        typer.Option("--questions", help="For impute, query, sample --given: all orderings."),
+    ] = False,
     hidden: Annotated[
         str | None, _network("Widths of the hidden layers, like 500,500 (by rows and kinds).")
     ] = None,
@@ -146,7 +150,7 @@ def fit(
     try:
         density = fit_timed(
             data, valid, seconds_since_start(), orderings=orderings, members=members,
-            combine=combine,
+            combine=combine, questions=questions,
             hidden=widths, seed=seed, max_time=max_time, max_epochs=max_epochs, preset=preset,
             activation=activation, residual=residual, normalization=normalization,
             direct_input=direct_input, direct_hidden=direct_hidden, conditioning=conditioning,

@@ -83,6 +83,13 @@ class ConditionalFamily(ABC):
         """
 
     @abstractmethod
+    def sample_in(self, parameters: Tensor, region: Region, uniforms: Tensor) -> Tensor:
+        """The value at which the mass of ``region``, up to there, passes its share ``uniforms``.
+
+        The region must have mass.
+        """
+
+    @abstractmethod
     def cdf(self, parameters: Tensor, values: Tensor) -> Tensor:
         """Probability of a value, not missing, of at most ``values``."""
 

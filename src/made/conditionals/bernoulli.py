@@ -49,6 +49,12 @@ class Bernoulli(ConditionalFamily):
         # The inverse cdf: 0 takes the first 1 - p of the unit interval.
         return (uniforms >= torch.sigmoid(-parameters[..., 0])).to(torch.float64)
 
+    def sample_in(self, parameters: Tensor, region: Region, uniforms: Tensor) -> Tensor:
+        has_zero, has_one = region.contains(torch.tensor([0.0, 1.0])).tolist()
+        if has_zero and has_one:
+            return self.sample(parameters, uniforms)
+        return torch.full(uniforms.shape, float(has_one), dtype=torch.float64)
+
     def cdf(self, parameters: Tensor, values: Tensor) -> Tensor:
         zero = torch.sigmoid(-parameters[..., 0])
         return torch.where(values >= 1, 1.0, torch.where(values >= 0, zero, 0.0))

@@ -95,6 +95,28 @@ class Categorical(ConditionalFamily):
             result = torch.where(result == n_levels, last, result)
         return result.view(uniforms.shape)
 
+    def sample_in(self, parameters: Tensor, region: Region, uniforms: Tensor) -> Tensor:
+        flat, draws = parameters.flatten(0, -2), uniforms.reshape(-1).to(torch.float64)
+        n_levels = len(self._class_of)
+        # Levels, what was never seen, missing.
+        values = torch.cat([torch.arange(n_levels + 1.0), torch.tensor([torch.nan])]).double()
+        inside = region.contains(values)
+        places = torch.nonzero(inside)[:, 0]
+        result = torch.empty_like(draws)
+        step = max(_CHUNK_CELLS // max(n_levels, 1), 1)
+        for start in range(0, len(draws), step):
+            part = slice(start, start + step)
+            known = self.probabilities(flat[part])
+            unseen = known.new_full((len(known), 1), self.column.unseen_mass)
+            masses = torch.cat([known, unseen, self._missing(flat[part])[:, None]], 1)[:, inside]
+            passed = masses.cumsum(1)
+            wanted = draws[part, None] * passed[:, -1:]
+            place = torch.searchsorted(passed, wanted, right=True)[:, 0]
+            # The last outcome that has mass, whatever the rounding.
+            last = (masses > 0).int().cumsum(1).argmax(1)
+            result[part] = values[places[torch.minimum(place, last)]]
+        return result.view(uniforms.shape)
+
     def cdf(self, parameters: Tensor, values: Tensor) -> Tensor:
         passed = self.probabilities(parameters).cumsum(-1)
         unseen = self.column.unseen_mass

@@ -143,14 +143,45 @@ class NumericFamily(ConditionalFamily):
         low, high = float(interval.low), float(interval.high)
         if self.column.discrete:
             # The least and the largest whole number inside, and half a step beyond.
-            low = np.ceil(low) if interval.includes_low else np.floor(low) + 1
-            high = np.floor(high) if interval.includes_high else np.ceil(high) - 1
+            low, high = whole_ends(interval)
             low, high = (low - 0.5, high + 0.5) if low <= high else (0.0, 0.0)
         ends = self._score(torch.tensor([low, max(low, high)], dtype=torch.float64))
         return ends[0], ends[1]
 
     def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
         return self._draw(parameters, uniforms, missing=True)
+
+    def sample_in(self, parameters: Tensor, region: Region, uniforms: Tensor) -> Tensor:
+        at = uniforms.to("cpu", torch.float64)
+        pieces = [Region((part,)) for part in region.intervals]
+        if region.missing:
+            pieces.append(Region((), missing=True))
+        passed = torch.stack([self.mass(parameters, piece) for piece in pieces], -1).cumsum(-1)
+        wanted = at * passed[..., -1]
+        place = torch.searchsorted(passed, wanted[..., None], right=True)[..., 0]
+        place = place.clamp(max=len(pieces) - 1)
+        result = torch.full(uniforms.shape, torch.nan, dtype=torch.float64)
+        for number, part in enumerate(region.intervals):
+            # What of the piece lies below is added to what lies below the piece.
+            within = wanted - (passed[..., number - 1] if number else 0.0)
+            below = Region((Interval(-torch.inf, part.low, True, not part.includes_low),))
+            level = (self.mass(parameters, below) + within).clamp(0, 1 - 1e-16)
+            low, high = self._ends_inside(part)
+            # Rounding must not carry a draw out of its piece.
+            values = self.sample(parameters, level).nan_to_num(high, high, low).clamp(low, high)
+            result = torch.where(place == number, values, result)
+        return result
+
+    def _ends_inside(self, part: Interval) -> tuple[float, float]:
+        """Return the least and the largest value that can be and lies in the interval."""
+        if self.column.discrete:
+            low, high = whole_ends(part)
+        else:
+            low = part.low if part.includes_low else np.nextafter(part.low, np.inf)
+            high = part.high if part.includes_high else np.nextafter(part.high, -np.inf)
+        lowest = -np.inf if self.column.low is None else self.column.low
+        highest = np.inf if self.column.high is None else self.column.high
+        return max(low, lowest), min(high, highest)
 
     def quantile(self, parameters: Tensor, levels: Tensor) -> Tensor:
         """Return the value at which the cdf, given that the cell is not missing, passes levels."""
@@ -310,3 +341,17 @@ class NumericFamily(ConditionalFamily):
             at = at + np.exp(scores[:, 2]) * (random.random(len(at)) - 0.5)
         mixture = fitted_parameters(at) if len(at) >= _FEW_ROWS else standard_normal_parameters()
         return torch.cat([logits[: self._n_state_logits], mixture])
+
+
+def whole_ends(interval: Interval) -> tuple[float, float]:
+    """Return the least and the largest whole number in an interval; the first is above if none is.
+
+    Examples
+    --------
+    >>> whole_ends(Interval(2, 5.5, includes_low=False))
+    (3.0, 5.0)
+    """
+    low, high = np.float64(interval.low), np.float64(interval.high)
+    low = np.ceil(low) if interval.includes_low else np.floor(low) + 1
+    high = np.floor(high) if interval.includes_high else np.ceil(high) - 1
+    return float(low), float(high)

@@ -6,7 +6,7 @@ Every probability that leaves this module is in nats (log), and exact or a bound
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ import torch
 from made import modelfile
 from made.certificate import Certificate
 from made.combining import Verification, combine_again, verify
+from made.density.questions import Questions
+from made.density.sampling import check_n_rows, sampler
 from made.ensemble import Certification
 from made.ensemble.ensemble import Normalizer
 from made.errors import OptionError
@@ -33,7 +35,7 @@ from made.training.options import parse_duration
 from made.uniforms import check_seed
 
 
-class Density:
+class Density(Questions):
     """An exact, normalised joint density over the columns of a table.
 
     p(x) = ( sum_k w_k q_k(x)^a )^(1/a) / Z with members q_k(x) = prod_t p_k(x_[t] | x_[1..t-1]),
@@ -129,13 +131,15 @@ class Density:
         self,
         data: Any,
         *,
+        given: Sequence[str] = (),
         missing: str = "model",
         unseen: str = "error",
         normalizer: Normalizer = "upper",
+        ensemble: str | None = None,
         split: str | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Return log p(x) of each row, in nats.
+        """Return log p(x) of each row, or log p(rest | the columns ``given``), in nats.
 
         A density in the units of the columns where these are continuous, a mass where they are
         not. Exact if `is_exact`. Else (a power below 1 whose normaliser is estimated) a lower
@@ -146,6 +150,9 @@ class Density:
         ----------
         data : array, tensor, frame or path, (n_rows, n_columns)
             Columns of a frame are matched by name, those of an array by position.
+        given : sequence of str
+            Columns whose cells are evidence. They come first in the orderings of all members, so
+            that log p(x) - log p(x_given) is exact within that ensemble.
         missing : {"model", "ignore"}
             A missing cell is an outcome like any other, or unknown and left out: then the result
             is log p of the cells that are there. That takes a mixture.
@@ -154,6 +161,8 @@ class Density:
             that is kept for such categories.
         normalizer : {"upper", "estimate"}
             Divide by the upper limit of Z, or by its estimate.
+        ensemble : {"mixture"}, optional
+            Ask the mixture of the members, where the model is another combination of them.
         split : str, optional
             The array to take from an .npz file.
         progress : Progress, optional
@@ -177,16 +186,21 @@ class Density:
         >>> round(float(np.exp(density.log_prob(every_row)).sum()), 5)
         1.0
         """
-        ensemble = self._fitted.ensemble
-        if missing == "model":
-            return ensemble.log_prob(self._values(data, split, unseen), progress, normalizer)
-        if missing != "ignore":
+        asked = self._asked(ensemble)
+        if missing not in ("model", "ignore"):
             raise OptionError(f'missing must be "model" or "ignore", got {missing!r}.')
+        if given:
+            if missing == "ignore":
+                raise OptionError('given= and missing="ignore" do not go together: leave one out.')
+            values = self._values(data, split, unseen)
+            return self._log_prob_given(values, given, ensemble, progress)
+        if missing == "model":
+            return asked.log_prob(self._values(data, split, unseen), progress, normalizer)
         values = self._values(data, split, unseen, unknown=True).to(torch.float64)
         is_observed = ~np.isnan(values.numpy())
         # What stands in a hole is not looked at; it has to be something that can be encoded.
-        filled = torch.where(torch.isnan(values), ensemble.members.models[0].any_row(), values)
-        return ensemble.log_prob_of_observed(filled, is_observed, progress)
+        filled = torch.where(torch.isnan(values), asked.members.models[0].any_row(), values)
+        return asked.log_prob_of_observed(filled, is_observed, progress)
 
     def log_conditionals(
         self,
@@ -239,11 +253,13 @@ class Density:
         self,
         n_rows: int,
         *,
+        given: str | Mapping[str, Any] | None = None,
         seed: int = 0,
         method: str = "exact",
+        ensemble: str | None = None,
         progress: Progress | None = None,
     ) -> Any:
-        """Draw rows from the density.
+        """Draw rows from the density, or from p(x | given).
 
         Row r of a seed is the same however many rows are drawn.
 
@@ -251,10 +267,20 @@ class Density:
         ----------
         n_rows : int
             At least 0.
+        given : str or mapping, optional
+            Evidence: an event such as ``"age < 30 and sex == 'Female'"``, or values by column.
+            Values cost nothing: they come first in the orderings of the members.
         seed : int
         method : {"exact", "annealed"}
             Below power 1, "exact" draws from the mixture and keeps a row with probability M / M_1:
             one in 1 / Z. Where that is too few, "annealed" draws are approximate.
+        ensemble : {"mixture"}, optional
+            Draw from the mixture of the members, where the model is another combination of them.
+
+        Raises
+        ------
+        QuestionError
+            If the evidence is impossible, or too rare to be drawn from.
 
         Returns
         -------
@@ -268,19 +294,26 @@ class Density:
         >>> density.sample(3, seed=1).shape
         (3, 2)
         """
-        n_drawn = _check_n_rows(n_rows)
-        draw = self._sampler(method)
+        n_drawn = check_n_rows(n_rows)
+        draw = sampler(self._asked(ensemble), method, self._evidence(given))
         return to_container(draw(n_drawn, check_seed(seed), progress=progress), self.schema)
 
     def sample_chunks(
-        self, n_rows: int, *, seed: int = 0, method: str = "exact", chunk_rows: int = 65536
+        self,
+        n_rows: int,
+        *,
+        given: str | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        method: str = "exact",
+        ensemble: str | None = None,
+        chunk_rows: int = 65536,
     ) -> Iterator[dict[str, Any]]:
         """Draw the rows that `sample` draws, a chunk of named columns at a time.
 
         For more rows than memory holds. There is at least one chunk, though it may be empty.
         """
-        n_drawn, checked = _check_n_rows(n_rows), check_seed(seed)
-        draw = self._sampler(method)
+        n_drawn, checked = check_n_rows(n_rows), check_seed(seed)
+        draw = sampler(self._asked(ensemble), method, self._evidence(given))
         for first in range(0, max(n_drawn, 1), chunk_rows):
             n_chunk = min(chunk_rows, n_drawn - first)
             values = draw(n_chunk, checked, first_row=first)
@@ -361,20 +394,8 @@ class Density:
         """
         modelfile.save(self._fitted, path)
 
-    def _sampler(self, method: str) -> Callable[..., np.ndarray]:
-        if method not in ("exact", "annealed"):
-            raise OptionError(f'method must be "exact" or "annealed", got {method!r}.')
-        ensemble = self._fitted.ensemble
-        return ensemble.sample if method == "exact" else ensemble.sample_annealed
-
     def _values(
         self, data: Any, split: str | None, unseen: str = "error", *, unknown: bool = False
     ) -> torch.Tensor:
         table = read_table(data, split=split)
         return torch.as_tensor(values_of(table, self.schema, unseen, unknown=unknown))
-
-
-def _check_n_rows(n_rows: int) -> int:
-    if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
-        raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
-    return int(n_rows)

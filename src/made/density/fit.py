@@ -29,6 +29,7 @@ def fit(
     orderings: str | int | None = None,
     members: int | None = None,
     combine: str = "auto",
+    questions: bool = False,
     hidden: Sequence[int] | int | None = None,
     seed: int = 0,
     max_time: str | float | None = None,
@@ -92,6 +93,9 @@ def fit(
     combine : {"auto", "mixture", "em", "product", "power=A"}
         How they are combined; "auto" keeps what scores best on the validation rows, or the mixture
         of equal weights where nothing is clearly better.
+    questions : bool
+        The model will be asked for conditionals: train on all orderings, so that any evidence can
+        come first, and keep the mixture, whose answers are exact.
     hidden : sequence of int, optional
         Widths of the hidden layers; by default (500, 500) for tables of bits, else (100, 100) to
         (500, 500) by the number of rows.

@@ -112,6 +112,37 @@ class Combination:
             branch_power=1 - fraction * (1 - self.branch_power),
         )
 
+    def given(self, log_probs: np.ndarray) -> Combination:
+        """Return the combination of the members' conditionals, given evidence E.
+
+        M(E, x) as a function of x is, up to a factor, a combination of the q_k(x | E) of the same
+        powers, whose weights are in proportion to w_k q_k(E)^b within a branch and those of
+        branches to W_B (sum_k (w_k / W_B) q_k(E)^b)^(a / b); of a mixture that is Bayes' rule, and
+        where a power is 0 nothing changes.
+
+        Parameters
+        ----------
+        log_probs : ndarray, shape (n_support,)
+            log q_k(E) of the members in `support`, not all of them -inf.
+        """
+        support = self.support
+        weights = np.zeros(self.n_members)
+        if self.branches is None:
+            weights[support] = _updated(self.weights[support], log_probs, self.power)
+            return replace(self, weights=weights)
+        branches = self.branches[support]
+        shares, means = [], []
+        for branch in np.unique(branches):
+            inside = branches == branch
+            own = self.weights[support][inside]
+            shares.append(own.sum())
+            within = own / shares[-1]
+            means.append(power_mean(log_probs[None, inside], within, self.branch_power)[0])
+            weights[support[inside]] = _updated(within, log_probs[inside], self.branch_power)
+        updated = _updated(np.array(shares), np.array(means), self.power)
+        weights[support] *= updated[np.searchsorted(np.unique(branches), branches)]
+        return replace(self, weights=weights)
+
     def log_mean(self, log_probs: np.ndarray) -> np.ndarray:
         """Return log M(x), not normalised, shape ``(n_rows,)``.
 
@@ -157,6 +188,15 @@ class Combination:
         # The divergence is a power mean of the ratios, of power s - 1.
         order = self.power / (1 - self.power)
         return max(float(power_mean(log_ratios[None], weights, order)[0]), 0.0)
+
+
+def _updated(weights: np.ndarray, log_probs: np.ndarray, power: float) -> np.ndarray:
+    """Return weights in proportion to ``weights * exp(power * log_probs)``."""
+    if power < _NO_POWER:
+        return weights
+    scaled = power * (log_probs - log_probs.max())
+    updated = weights * np.exp(scaled)
+    return updated / updated.sum()
 
 
 def power_mean(log_values: np.ndarray, weights: np.ndarray, power: float) -> np.ndarray:

@@ -6,7 +6,7 @@ files, training, or how the combination was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from made.ensemble.combination import Combination
 from made.ensemble.draws import Annealing, acceptance_uniforms, draw_mixture_rows
+from made.ensemble.fronts import Beginnings
 from made.ensemble.members import Members
 from made.ensemble.normalizer import Certificate, Certification, certify
 from made.errors import OptionError
@@ -148,6 +149,10 @@ class Ensemble:
             result[start : start + step] = self.combination.log_mean(log_probs) - log_z
         return result
 
+    def first(self, *tiers: Collection[int], as_trained: bool = False) -> Beginnings:
+        """Return the members with the columns of ``tiers`` first, as far as these reach."""
+        return Beginnings(self.members, self.combination, *tiers, as_trained=as_trained)
+
     def log_prob_of_observed(
         self, values: Tensor, is_observed: np.ndarray, progress: Progress | None = None
     ) -> np.ndarray:
@@ -170,11 +175,11 @@ class Ensemble:
         """
         if not self.combination.is_mixture:
             raise OptionError(
-                f'missing="ignore" needs a mixture, and the members form a '
-                f'{self.combination.name}. Fit with combine="mixture", or combine the model anew.'
+                f"The probability of some columns alone needs a mixture, and the members form a "
+                f'{self.combination.name}. Ask the mixture (ensemble="mixture"), or fit with '
+                'combine="mixture".'
             )
         watch = progress or NoProgress()
-        support = self.combination.support
         result = np.zeros(len(values))
         patterns, pattern_of = np.unique(is_observed, axis=0, return_inverse=True)
         done = 0
@@ -182,9 +187,7 @@ class Ensemble:
             rows = np.flatnonzero(pattern_of.reshape(-1) == number)
             columns = np.flatnonzero(pattern)
             if len(columns):
-                first = self.members.with_first(columns)
-                scores = first.log_probs(values[torch.as_tensor(rows)], support, columns=columns)
-                result[rows] = self.combination.log_mean(scores)
+                result[rows] = self.first(columns).log_prob(values[torch.as_tensor(rows)])
             done += len(rows)
             watch.update(done, len(values))
         return result

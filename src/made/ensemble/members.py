@@ -6,7 +6,7 @@ weights, powers or normalisers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import accumulate
 
@@ -18,7 +18,7 @@ from made.columns import CategoricalColumn, Column
 from made.errors import OptionError
 from made.model import Model
 from made.network.autoencoder import Wiring
-from made.ordered import OrderedCache, sample_ordered
+from made.ordered import OrderedCache, OrderedNetwork, sample_ordered
 from made.orderings import Connectivity, with_first
 from made.progress import NoProgress, Progress
 
@@ -77,6 +77,11 @@ class Members:
     def n_columns(self) -> int:
         return self.models[0].n_columns
 
+    @property
+    def outcomes(self) -> list[np.ndarray | None]:
+        """All values of each column, None for one without an end of them."""
+        return [column.outcomes for column in self.models[0].columns]
+
     def empty(self, n_rows: int) -> np.ndarray:
         """Return room for ``n_rows`` rows: float32 for 0 and 1 alone, else float64."""
         dtype = np.float32 if self.models[0].only_binary else np.float64
@@ -108,7 +113,6 @@ class Members:
         values: Tensor,
         which: np.ndarray | None = None,
         progress: Progress | None = None,
-        columns: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return log q_k(x) in nats, float64, shape ``(n_rows, n_members)``.
 
@@ -117,9 +121,6 @@ class Members:
         values : Tensor, shape (n_rows, n_columns)
         which : ndarray of int, optional
             The members, ascending; by default all. Others cost nothing.
-        columns : ndarray of int, optional
-            The columns whose conditionals are added up; by default all. Of columns that come
-            first in the orderings, that is their marginal.
         """
         watch = progress or NoProgress()
         chosen = np.arange(len(self)) if which is None else which
@@ -129,14 +130,12 @@ class Members:
         done = 0
         for start in range(0, len(values), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
-            for n_members in self._score_block(values[block], chosen, result[block], columns):
+            for n_members in self._score_block(values[block], chosen, result[block]):
                 done += n_members * len(result[block])
                 watch.update(min(done, result.size), result.size)
         return result
 
-    def _score_block(
-        self, values: Tensor, chosen: np.ndarray, result: np.ndarray, columns: np.ndarray | None
-    ) -> Iterator[int]:
+    def _score_block(self, values: Tensor, chosen: np.ndarray, result: np.ndarray) -> Iterator[int]:
         """Fill the columns of ``result``, member by member; yield how many were filled."""
         # Networks that were fitted to other rows have other scales.
         codes = [model.codes(values) for model in self.models]
@@ -145,16 +144,14 @@ class Members:
         on_processor = all(model.device.type == "cpu" for model in self.models)
         if not on_processor or min(n_threads, len(tasks)) < 2 or len(values) < _FEW_ROWS:
             for places in tasks:
-                self._score(codes, chosen, places, result, columns)
+                self._score(codes, chosen, places, result)
                 yield len(places)
             return
         # A thread for each member, instead of all threads for one after the other: products of
         # this size do not fill two processors, and nobody waits for anybody.
         alone = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
         try:
-            work = [
-                alone.submit(self._score, codes, chosen, task, result, columns) for task in tasks
-            ]
+            work = [alone.submit(self._score, codes, chosen, task, result) for task in tasks]
             for finished in as_completed(work):
                 finished.result()
                 yield _TASK
@@ -164,12 +161,7 @@ class Members:
 
     @torch.no_grad()
     def _score(
-        self,
-        codes: list[Tensor],
-        chosen: np.ndarray,
-        places: range,
-        result: np.ndarray,
-        columns: np.ndarray | None,
+        self, codes: list[Tensor], chosen: np.ndarray, places: range, result: np.ndarray
     ) -> None:
         """Fill the columns ``places`` of ``result``."""
         wiring, network_before = None, -1
@@ -183,7 +175,7 @@ class Members:
             for start in range(0, len(result), _CHUNK_ROWS):
                 rows = codes[network][start : start + _CHUNK_ROWS]
                 rows = rows.to(model.device, torch.float32)
-                scores = model.log_prob(rows, wiring, columns)
+                scores = model.log_prob(rows, wiring)
                 result[start : start + len(rows), place] = scores.cpu()
 
     @torch.no_grad()
@@ -201,14 +193,17 @@ class Members:
                 result[start : start + len(rows)] += weights[k] * terms
         return result
 
-    def with_first(self, columns: np.ndarray) -> Members:
-        """Return the members whose orderings visit ``columns`` before the others."""
-        return Members(
+    def with_first(self, *tiers: Collection[int]) -> Members:
+        """Return the members whose orderings visit the columns of ``tiers`` before the others."""
+        first = Members(
             [
-                (model, [with_first(member, columns) for member in members])
+                (model, [with_first(member, *tiers) for member in members])
                 for model, members in self.networks
             ]
         )
+        # One bound on memory for both.
+        first._caches = self._caches
+        return first
 
     def draw(self, chosen: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Draw a row from each of the ``chosen`` members.
@@ -248,6 +243,10 @@ class Members:
             known = values[np.ix_(rows, self[k].order[:n_kept])]
             result[rows] = sample_ordered(self._cache(k), self[k], uniforms[rows], known)
         return result
+
+    def ordered(self, k: int) -> OrderedNetwork:
+        """Return the ordered network of a member."""
+        return self._cache(k).ordered(self[k])
 
     def _cache(self, k: int) -> OrderedCache:
         return self._caches[self._network(k)]

@@ -128,7 +128,7 @@ def certify(
 
 def n_possible_rows(members: Members) -> int | None:
     """Return the number of possible rows, or None if it is infinite."""
-    outcomes = [column.outcomes for column in members.models[0].columns]
+    outcomes = members.outcomes
     if any(of_column is None for of_column in outcomes):
         return None
     return math.prod(len(of_column) for of_column in outcomes if of_column is not None)
@@ -136,7 +136,7 @@ def n_possible_rows(members: Members) -> int | None:
 
 def enumerate_log_normalizer(members: Members, combination: Combination) -> float:
     """Return log sum_x M(x) over all rows, exact."""
-    outcomes = [column.outcomes for column in members.models[0].columns]
+    outcomes = members.outcomes
     rows = itertools.product(*(of_column for of_column in outcomes if of_column is not None))
     total = -np.inf
     while batch := list(itertools.islice(rows, _BATCH_ROWS)):

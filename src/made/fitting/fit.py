@@ -21,11 +21,12 @@ from made.choosing import parse_method
 from made.combining import combine as combine_members
 from made.ensemble import Certification, Members
 from made.errors import MadeNotice, OptionError
-from made.fitting.recipe import Recipe, choose_recipe, resolve
+from made.fitting.recipe import Recipe, choose_recipe, for_questions, resolve
 from made.fitting.rows import Splits, hash_of, read_splits, rows_hash
 from made.model import Model
 from made.modelfile import FitRecord, Fitted
 from made.progress import Progress
+from made.queries.trained import check_orders
 from made.storage import check_writable
 from made.training.checkpoint import load_checkpoint
 from made.training.loop import Trainer, TrainingResult
@@ -59,6 +60,7 @@ def fit_table(
     checkpoint_every: str | float = 30.0,
     resume: bool = False,
     combine: str = "auto",
+    questions: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Progress | None = None,
     used_seconds: float = 0.0,
@@ -72,6 +74,8 @@ def fit_table(
     if max_time is None and max_epochs is None:
         max_time = _DEFAULT_MAX_TIME
     max_seconds = None if max_time is None else parse_duration(max_time)
+    if questions:
+        orderings, combine = for_questions(orderings, combine)
     parse_method(combine)
     # Training leaves time to weigh the combinations and to certify the one that is kept.
     reserved = 0.0
@@ -105,6 +109,9 @@ def fit_table(
             _certification(seed, max_seconds, budget),
             progress=progress,
         )
+        order_check = check_orders(
+            ensemble, splits.valid, seed, fixed=recipe.training.n_orderings is not None
+        )
     record = FitRecord(
         made_version=__version__,
         torch_version=torch.__version__,
@@ -118,6 +125,7 @@ def fit_table(
         epochs=max((line.epoch for line in result.position.history), default=0),
         seconds=round(budget.elapsed(), 3),
         history=[asdict(line) for line in result.position.history],
+        order_check=order_check,
     )
     return Fitted(splits.schema, ensemble, (record,), combined), result.stopped
 

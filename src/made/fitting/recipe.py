@@ -121,6 +121,25 @@ def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int |
     return check_count("orderings", orderings)
 
 
+def for_questions(orderings: str | int | None, combine: str) -> tuple[str, str]:
+    """Return the orderings and the combination of a model that will be asked in any order.
+
+    Evidence comes first in an ordering, so every ordering must have been trained; and of a mixture
+    all answers are exact.
+
+    Examples
+    --------
+    >>> for_questions(None, "auto")
+    ('all', 'mixture')
+    """
+    if orderings not in (None, "all"):
+        raise OptionError(
+            f"questions=True trains on all orderings, and orderings={orderings!r} on some. Leave "
+            "one of the two out."
+        )
+    return "all", "mixture" if combine == "auto" else combine
+
+
 def resolve(preset: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given, completed by those of the preset."""
     if preset not in PRESETS:

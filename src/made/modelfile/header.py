@@ -22,7 +22,7 @@ from made.modelfile.records import CombinationRecord, FitRecord
 from made.network.config import NetworkConfig
 from made.table.schema import Schema
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 METADATA_KEY = "made"
 # The largest header that is read: a schema of a hundred thousand columns takes ten megabytes.
 _MAX_HEADER_BYTES = 100_000_000

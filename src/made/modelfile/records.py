@@ -9,11 +9,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from made.errors import ModelFileError
+from made.order_check import OrderCheck
 from made.uniforms import check_seed
 
 _KINDS: dict[str, Any] = {
     "str": str, "int": int, "float": (int, float), "float | None": (int, float, type(None)),
     "dict[str, Any]": dict, "list[dict[str, Any]]": list,
+    "OrderCheck | None": (dict, type(None)),
 }  # fmt: skip
 _CANDIDATE = {
     "name": str, "log_prob": (int, float), "difference": (int, float),
@@ -27,7 +29,8 @@ class FitRecord:
     """How a model came about, for whoever asks later.
 
     ``history`` holds a dict an epoch: epoch, train, validation (None where not scored), seconds.
-    Log-likelihoods are mean nats a row.
+    ``order_check`` is None for a single column, and where nobody had the time. Log-likelihoods are
+    mean nats a row.
     """
 
     made_version: str
@@ -41,13 +44,16 @@ class FitRecord:
     epochs: int
     seconds: float
     history: list[dict[str, Any]]
+    order_check: OrderCheck | None = None
 
     @classmethod
     def from_json(cls, content: object) -> FitRecord:
         """Return the record that `dataclasses.asdict` wrote, its types checked."""
-        checked = _check_fields(cls, content, "the record of the fit")
+        checked = dict(_check_fields(cls, content, "the record of the fit"))
         if not all(_is_epoch(line) for line in checked["history"]):
             raise ModelFileError("the history is not a list of epochs.")
+        if checked["order_check"] is not None:
+            checked["order_check"] = OrderCheck.from_json(checked["order_check"])
         # Further members are drawn by these two.
         check_seed(checked["options"].get("seed"))
         n_orderings = checked["options"].get("n_orderings")

@@ -49,13 +49,19 @@ class MaskedLinear(nn.Module):
         weights = Weights(self.weight, self.bias, self.conditioning, self.by_input)
         return edges.product(inputs, weights)
 
-    def masked(self, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``W * M``, shape ``(n_out, n_in)``, and ``(U * M) 1 + b``, shape ``(n_out,)``."""
-        weight = by_output(self.weight, self.by_input) * mask
-        shift = weight.new_zeros(len(weight)) if self.bias is None else self.bias
+    def masked(
+        self, mask: Tensor, units: slice | Tensor, inputs: slice | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return ``W * M`` and ``(U * M) 1 + b`` of some units and inputs, in the order given.
+
+        Shapes ``(n_units, n_inputs)``, that of the mask, and ``(n_units,)``.
+        """
+        weight = by_output(self.weight, self.by_input)[units][:, inputs] * mask
+        shift = weight.new_zeros(len(weight)) if self.bias is None else self.bias[units]
         if self.conditioning is not None:
-            shift = shift + (by_output(self.conditioning, self.by_input) * mask).sum(dim=1)
-        return weight, shift
+            conditioning = by_output(self.conditioning, self.by_input)[units][:, inputs]
+            shift = shift + (conditioning * mask).sum(dim=1)
+        return weight.contiguous(), shift
 
     @torch.no_grad()
     def initialize(self, random: torch.Generator, scale: float, orthogonal: bool) -> None:
@@ -103,12 +109,17 @@ class CumulativeRMSNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(n_units))
 
     def forward(self, inputs: Tensor, groups: DegreeGroups) -> Tensor:
-        squares = inputs.square()
-        if groups.order is not None:
-            squares = squares.index_select(1, groups.order)
-        sums = squares.cumsum(dim=1).index_select(1, groups.last)
-        mean = sums / (groups.last + 1)
-        return inputs * torch.rsqrt(mean + NORM_EPSILON) * self.gain
+        return cumulative_rms(inputs, self.gain, groups)
+
+
+def cumulative_rms(inputs: Tensor, gain: Tensor, groups: DegreeGroups) -> Tensor:
+    """Return the inputs, (n_rows, n_units), over their root mean squares, times ``gain``."""
+    squares = inputs.square()
+    if groups.order is not None:
+        squares = squares.index_select(1, groups.order)
+    sums = squares.cumsum(dim=1).index_select(1, groups.last)
+    mean = sums / (groups.last + 1)
+    return inputs * torch.rsqrt(mean + NORM_EPSILON) * gain
 
 
 def dropout(inputs: Tensor, fraction: float, random: torch.Generator | None) -> Tensor:

@@ -7,14 +7,16 @@ steps are walked through.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from made.blocks import sorting_order
 from made.errors import WeightsError
+from made.masks import hidden_mask, output_mask
 from made.model import Model
 from made.network.autoencoder import FROM_INPUT
 from made.network.layers import MaskedLinear
@@ -51,14 +53,21 @@ class OrderedNetwork:
     features in sorted order, ``output_starts[t]`` the first of its parameters, and
     ``unit_starts[l][t]`` the first unit of layer l that is final at step t and not before; each
     has one more entry, the end.
+
+    Only the first ``n_front`` steps may be there, and then no unit that sees more. The columns
+    ``following`` have a last step together: the outputs of each are those that it has where it
+    comes right after the front.
     """
 
     model: Model
     connectivity: Connectivity
+    n_front: int
+    following: tuple[int, ...]
     hidden: tuple[OrderedMatrix, ...]
     readouts: tuple[OrderedMatrix, ...]
     output_shift: Tensor
     gains: tuple[Tensor, ...]
+    input_places: slice | Tensor
     input_starts: np.ndarray
     output_starts: np.ndarray
     unit_starts: tuple[np.ndarray, ...]
@@ -83,67 +92,107 @@ class OrderedNetwork:
 
 
 @torch.no_grad()
-def order_network(model: Model, connectivity: Connectivity) -> OrderedNetwork:
+def order_network(
+    model: Model,
+    connectivity: Connectivity,
+    n_front: int | None = None,
+    following: Sequence[int] = (),
+) -> OrderedNetwork:
     """Return the matrices of ``connectivity``, sorted by degree and masked.
+
+    Parameters
+    ----------
+    model : Model
+    connectivity : Connectivity
+    n_front : int, optional
+        How many steps are needed, by default all: what sees more is left out.
+    following : sequence of int
+        Columns outside the front of which each is wanted as the next.
 
     Raises
     ------
     WeightsError
-        If a weight is not finite: nothing could be drawn from it.
+        If a weight is not finite: nothing could be drawn from it. Of a front the caller checks
+        what comes out, which is cheaper.
     """
     network = model.network
-    steps = np.arange(len(connectivity.order) + 1)
+    n_columns = len(connectivity.order)
+    reach = n_columns if n_front is None else n_front
+    steps = np.arange(reach + bool(following) + 1)
     degrees = connectivity.column_degrees
-    inputs = degrees[network.input_columns]
     outputs = degrees[network.output_columns]
-    units = connectivity.hidden_degrees
-    orders = [sorting_order(layer) for layer in units]
-    masks = iter(network.masks(connectivity))
-    hidden, readouts = [], []
-    for layer, linear in enumerate(network.hidden):
-        assert isinstance(linear, MaskedLinear)
-        below = sorting_order(inputs) if layer == 0 else orders[layer - 1]
-        hidden.append(_sorted_matrix(linear, next(masks), orders[layer], below, layer - 1))
+    if following:
+        outputs = np.where(outputs > reach, n_columns + 1, outputs)
+        outputs[np.isin(network.output_columns, following)] = reach + 1
+    inputs = _Sorted.of(degrees[network.input_columns], reach)
+    # The last step sees units of its own degree less one.
+    last_unit = n_columns if reach == n_columns else len(steps) - 2
+    units = [_Sorted.of(layer, last_unit) for layer in connectivity.hidden_degrees]
+    columns = _Sorted.of(outputs, len(steps) - 1)
+    hidden = tuple(
+        _sorted_matrix(linear, above, below, layer - 1, hidden_mask)
+        for layer, (linear, above, below) in enumerate(
+            zip(network.hidden, units, (inputs, *units), strict=False)
+        )
+    )
+    readouts = []
     for name, linear in network.readouts.items():
-        assert isinstance(linear, MaskedLinear)
         source = INPUTS if name == FROM_INPUT else int(name)
-        below = sorting_order(inputs) if source == INPUTS else orders[source]
-        matrix = _sorted_matrix(linear, next(masks), sorting_order(outputs), below, source)
-        readouts.append(matrix)
+        below = inputs if source == INPUTS else units[source]
+        readouts.append(_sorted_matrix(linear, columns, below, source, output_mask))
+    if n_front is None:
+        _check_finite(model)
+    return OrderedNetwork(
+        model=model,
+        connectivity=connectivity,
+        n_front=reach,
+        following=tuple(following),
+        hidden=hidden,
+        readouts=tuple(readouts),
+        output_shift=network.output_bias.detach()[columns.places],
+        gains=tuple(
+            norm.get_parameter("gain").detach()[layer.places]
+            for norm, layer in zip(network.norms, units, strict=False)
+        ),
+        input_places=inputs.places,
+        input_starts=np.searchsorted(inputs.degrees, steps + 1),
+        output_starts=np.searchsorted(columns.degrees, steps + 1),
+        unit_starts=tuple(np.searchsorted(layer.degrees, steps) for layer in units),
+    )
+
+
+def _check_finite(model: Model) -> None:
     for name, value in model.named_parameters():
         if not bool(torch.isfinite(value).all()):
             raise WeightsError(
                 f"{name} holds NaN or infinity: nothing can be drawn from it. Fit the model again."
             )
-    return OrderedNetwork(
-        model=model,
-        connectivity=connectivity,
-        hidden=tuple(hidden),
-        readouts=tuple(readouts),
-        output_shift=_take(network.output_bias.detach(), sorting_order(outputs)),
-        gains=tuple(
-            _take(norm.get_parameter("gain").detach(), order)
-            for norm, order in zip(network.norms, orders, strict=False)
-        ),
-        input_starts=np.searchsorted(np.sort(inputs), steps + 1),
-        output_starts=np.searchsorted(np.sort(outputs), steps + 1),
-        unit_starts=tuple(np.searchsorted(np.sort(layer), steps) for layer in units),
-    )
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Units of at most some degree, in sorted order: where they stand, and their degrees."""
+
+    places: slice | Tensor
+    degrees: np.ndarray
+
+    @classmethod
+    def of(cls, degrees: np.ndarray, highest: int) -> _Sorted:
+        order = sorting_order(degrees)
+        in_order = degrees if order is None else degrees[order]
+        kept = in_order[: np.searchsorted(in_order, highest, side="right")]
+        places = slice(0, len(kept)) if order is None else torch.as_tensor(order[: len(kept)])
+        return cls(places, kept)
 
 
 def _sorted_matrix(
-    linear: MaskedLinear,
-    mask: Tensor,
-    order: np.ndarray | None,
-    below: np.ndarray | None,
+    linear: nn.Module,
+    above: _Sorted,
+    below: _Sorted,
     source: int,
+    masked: Callable[[Tensor, Tensor], Tensor],
 ) -> OrderedMatrix:
-    weight, shift = linear.masked(mask)
-    sorted_weight = weight if order is None else weight[torch.as_tensor(order)]
-    if below is not None:
-        sorted_weight = sorted_weight[:, torch.as_tensor(below)]
-    return OrderedMatrix(sorted_weight.contiguous(), _take(shift, order), source)
-
-
-def _take(vector: Tensor, order: np.ndarray | None) -> Tensor:
-    return vector if order is None else vector[torch.as_tensor(order)]
+    assert isinstance(linear, MaskedLinear)
+    mask = masked(torch.as_tensor(above.degrees), torch.as_tensor(below.degrees))
+    weight, shift = linear.masked(mask.to(linear.weight.device), above.places, below.places)
+    return OrderedMatrix(weight, shift, source)

@@ -1,4 +1,4 @@
-"""Drawing rows in plain torch, every hidden unit computed once: any family, any device.
+"""A walk through the steps in plain torch, every hidden unit computed once: any family, any device.
 
 A twin of `kernels` without compiled code: before a block of steps, products bring in everything
 earlier; inside it, each step adds the little that its own block contributes. Knows the ordered
@@ -8,6 +8,7 @@ network and the families of its columns.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -61,6 +62,10 @@ class _Walk:
         self.values[layer][units] = self.activate(normed)
 
 
+# What becomes of a step: its number, its column, the network's outputs for it -> values (n_rows,).
+Decide = Callable[[int, int, Tensor], Tensor]
+
+
 @torch.no_grad()
 def draw_stepwise(
     ordered: OrderedNetwork,
@@ -82,25 +87,42 @@ def draw_stepwise(
     -------
     Tensor, shape (n_rows, n_columns)
     """
+
+    def draw(_: int, column: int, outputs: Tensor) -> Tensor:
+        return ordered.model.draw_column(column, outputs, uniforms[:, column])
+
+    return walk(ordered, known, draw, block_steps=block_steps)
+
+
+@torch.no_grad()
+def walk(
+    ordered: OrderedNetwork, known: Tensor, decide: Decide, *, block_steps: int = _BLOCK_STEPS
+) -> Tensor:
+    """Go through the steps of the front; ``decide`` gives the values of those not known.
+
+    Returns
+    -------
+    Tensor, shape (n_rows, n_columns)
+        NaN in columns that are not reached.
+    """
     model, order = ordered.model, ordered.connectivity.order.tolist()
-    n_known = known.shape[1]
-    walk = _Walk(ordered, len(uniforms))
+    n_rows, n_known = known.shape
+    state = _Walk(ordered, n_rows)
     dtype = torch.float32 if model.only_binary else torch.float64
-    result = torch.empty(uniforms.shape, dtype=dtype, device=uniforms.device)
+    result = torch.full((n_rows, ordered.n_columns), torch.nan, dtype=dtype, device=known.device)
     for step in range(n_known):
-        _place(walk, step, known[:, step], result)
+        _place(state, step, known[:, step], result)
+    n_front = ordered.n_front
     edges = [0, n_known] if n_known else [0]
-    edges += [*range(n_known + block_steps, ordered.n_columns, block_steps), ordered.n_columns]
+    edges += [*range(n_known + block_steps, n_front, block_steps), n_front]
     for start, stop in itertools.pairwise(edges):
-        _add_earlier(walk, start, stop)
+        _add_earlier(state, start, stop)
         for step in range(start, stop):
-            _add_own_block(walk, start, step)
+            _add_own_block(state, start, step)
             if step >= n_known:
-                column = order[step]
                 span = slice(*ordered.output_starts[step : step + 2].tolist())
-                parameters = walk.outputs[span].T
-                draws = model.draw_column(column, parameters, uniforms[:, column])
-                _place(walk, step, draws, result)
+                values = decide(step, order[step], state.outputs[span].T)
+                _place(state, step, values, result)
     return result
 
 

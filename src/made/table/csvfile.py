@@ -126,6 +126,7 @@ def _as_texts(frame: pyarrow.Table, names: list[str] | None) -> Table:
         dtype=lambda d: "",
         matrix=None,
         container="numpy" if names is None else "pyarrow",
+        native=frame if names is None else frame.rename_columns(names),
     )
 
 

@@ -42,6 +42,8 @@ class Table:
         Texts that mean a missing cell, beside those that always do.
     index : object
         The index of a pandas frame, None for others.
+    native : object
+        The frame itself; of a text file a pyarrow table of the texts; None for arrays.
     """
 
     names: list[str] | None
@@ -53,6 +55,7 @@ class Table:
     container: Container
     na: tuple[str, ...] = ()
     index: Any = field(default=None, repr=False)
+    native: Any = field(default=None, repr=False)
     _kept: dict[int, Cells] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -178,6 +181,7 @@ def _from_frame(data: Any) -> Table:
         matrix=None,
         container=container,
         index=data.index if container == "pandas" else None,
+        native=data if container == kinds.get(frame.implementation.value) else None,
     )
 
 
@@ -226,6 +230,7 @@ def without_column(table: Table, name: str) -> tuple[Table, np.ndarray]:
     left = replace(
         table,
         names=[table.names[d] for d in rest],
+        native=None,
         n_columns=len(rest),
         read=lambda d, missing_texts: table.read(rest[d], missing_texts),
         dtype=lambda d: table.dtype(rest[d]),

@@ -20,8 +20,9 @@ from made.columns import (
     NumericColumn,
 )
 from made.columns.fitting import fit_categorical, fit_numeric
-from made.errors import DataError, OptionError
-from made.table.cells import LARGEST_EXACT, Cells
+from made.errors import DataError, OptionError, did_you_mean
+from made.table.arrays import cells_of_array
+from made.table.cells import LARGEST_EXACT, MISSING_TEXTS, Cells
 from made.table.conversions import check_finite, number_values, place_values, time_values
 from made.table.dates import find_time_format
 from made.table.declarations import LEFT_OUT, Declaration
@@ -145,6 +146,40 @@ def values_of(
             )
         values[:, d] = of_column
     return values.astype(np.uint8) if schema.is_binary and not np.isnan(values).any() else values
+
+
+def values_of_some(table: Table, schema: Schema, columns: Sequence[int]) -> np.ndarray:
+    """Return the cells of some columns, which alone must be in the table, by name.
+
+    Shape ``(n_rows, n_columns)`` of the schema, float64; NaN in the columns that were not asked
+    for, and where a cell is missing.
+    """
+    table = table.with_na(schema.na)
+    values = np.full((table.n_rows, schema.n_columns), np.nan)
+    names = table.names
+    if names is None:
+        raise DataError("Evidence for some columns needs their names: pass a frame.")
+    for d in columns:
+        column = schema.columns[d]
+        if column.name not in names:
+            raise DataError(
+                f"There is no column {column.name!r} in the data.{did_you_mean(column.name, names)}"
+            )
+        cells = table.cells(names.index(column.name))
+        values[:, d] = _values_of_column(column, cells, allowed=False)
+    return values
+
+
+def value_of(column: Column, cell: object) -> float:
+    """Return the value of one cell, NaN where it is missing.
+
+    Raises
+    ------
+    DataError
+        If the column cannot have it.
+    """
+    cells = cells_of_array(column.name, np.array([cell], dtype=object), MISSING_TEXTS)
+    return float(_values_of_column(column, cells, allowed=False)[0])
 
 
 def _values_of_column(column: Column, cells: Cells, allowed: bool) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Questions: conditionals, marginals, events, imputation, explanations."""

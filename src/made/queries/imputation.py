@@ -1,0 +1,327 @@
+"""Holes: what could stand in the missing cells of a table, given the cells that are there.
+
+A hole is unknown, not evidence: each is asked for right after the observed cells of its row, so
+that the other holes are marginalised out. Rows of one pattern of holes go together. Knows
+ensembles and values; knows nothing of frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from made.columns import BinaryColumn, CategoricalColumn, Column, IntegerColumn, NumericColumn
+from made.ensemble import Beginnings, Combination, Ensemble
+from made.ensemble.combination import power_mean
+from made.ensemble.draws import choose
+from made.errors import OptionError
+from made.ordered.stepwise import walk
+from made.progress import NoProgress, Progress
+from made.queries.conditional import FamilyMixture, known_values
+from made.uniforms import CELLS, HOLES, MEMBER_CHOICE, derived_seed, uniforms
+
+# Parameters of a column's holes that are kept before they are looked at: 64 MB.
+_MOST_WAITING = 2**24
+POINTS = ("mean", "median", "mode")
+
+
+@dataclass(frozen=True)
+class Imputed:
+    """Values for the holes of a table.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_rows, n_columns)
+        Observed cells as they were; a hole that nothing can be said of is still NaN.
+    low, high : ndarray or None
+        Limits of the predictive interval of numbers, NaN elsewhere.
+    log_probs : ndarray or None
+        log p of the true cell given the observed ones, where it was asked for.
+    """
+
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    log_probs: np.ndarray | None = None
+
+
+def impute(
+    ensemble: Ensemble,
+    values: np.ndarray,
+    *,
+    point: str = "mean",
+    interval: float | None = None,
+    truth: np.ndarray | None = None,
+    orderings: int = 4,
+    progress: Progress | None = None,
+) -> Imputed:
+    """Return the likeliest or expected value of every hole.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        A mixture.
+    values : ndarray of float64, shape (n_rows, n_columns)
+        NaN in the holes.
+    point : {"mean", "median", "mode"}
+        What numbers are filled by; categories are filled by the likeliest level.
+    interval : float, optional
+        Also return limits that hold with this probability.
+    truth : ndarray, shape (n_rows, n_columns), optional
+        What stood in the holes: also return its log-probabilities, given that a value is there.
+    orderings : int
+        How many members are asked, those of the largest weights: they differ in the order of the
+        observed columns alone.
+    """
+    if point not in POINTS:
+        raise OptionError(f"numbers must be one of {', '.join(POINTS)}; got {point!r}.")
+    watch = progress or NoProgress()
+    result = Imputed(
+        values.copy(),
+        None if interval is None else np.full(values.shape, np.nan),
+        None if interval is None else np.full(values.shape, np.nan),
+        None if truth is None else np.full(values.shape, np.nan),
+    )
+    asked = few_members(ensemble, orderings)
+    columns = ensemble.members.models[0].columns
+    waiting = [_Waiting() for _ in columns]
+
+    def finish(column: int) -> None:
+        if waiting[column].rows:
+            rows, conditional = waiting[column].together(columns[column])
+            waiting[column] = _Waiting()
+            result.values[rows, column] = _point(conditional, point)
+            if interval is not None and isinstance(columns[column], NumericColumn):
+                assert result.low is not None
+                assert result.high is not None
+                result.low[rows, column] = conditional.quantile_values((1 - interval) / 2)
+                result.high[rows, column] = conditional.quantile_values((1 + interval) / 2)
+            if truth is not None:
+                assert result.log_probs is not None
+                own = conditional.log_prob_of_values(truth[rows, column])
+                present = 1 - np.asarray(conditional.missing)
+                result.log_probs[rows, column] = own - np.log(present)
+
+    holes_of = _Holes(asked, values)
+    for rows, observed, holes, done in _patterns(values, watch):
+        found = holes_of.conditionals(rows, observed, holes)
+        for column, conditional in found.items():
+            # What a family computes of many rows at once costs little more than of a few.
+            waiting[column].add(rows, conditional)
+            if waiting[column].n_numbers > _MOST_WAITING:
+                finish(column)
+        watch.update(done, len(values))
+    for column in range(len(columns)):
+        finish(column)
+    return result
+
+
+def few_members(ensemble: Ensemble, n_members: int) -> Ensemble:
+    """Return the mixture of the members of the largest weights."""
+    if n_members < 1:
+        raise OptionError(f"orderings must be at least 1; got {n_members!r}.")
+    if n_members >= ensemble.n_members:
+        return ensemble
+    kept = np.argsort(-ensemble.weights, kind="stable")[:n_members]
+    weights = np.zeros(ensemble.n_members)
+    weights[kept] = ensemble.weights[kept] / ensemble.weights[kept].sum()
+    return Ensemble(ensemble.members, Combination(weights))
+
+
+class _Waiting:
+    """The distributions of one column's holes that were found and are not yet looked at."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+        self.n_numbers = 0
+        self._found: list[FamilyMixture] = []
+
+    def add(self, rows: np.ndarray, conditional: FamilyMixture) -> None:
+        self.rows.append(rows)
+        self._found.append(conditional)
+        self.n_numbers += sum(parameters.numel() for _, parameters in conditional.parts)
+
+    def together(self, column: Column) -> tuple[np.ndarray, FamilyMixture]:
+        """Return all rows, and one distribution over them."""
+        first = self._found[0]
+        parts = tuple(
+            (family, torch.cat([one.parts[place][1] for one in self._found]))
+            for place, (family, _) in enumerate(first.parts)
+        )
+        weights = np.concatenate([one.weights for one in self._found])
+        whole = FamilyMixture(column, False, True, "orderings", None, parts, weights)
+        return np.concatenate(self.rows), whole
+
+
+def draw_holes(
+    ensemble: Ensemble,
+    values: np.ndarray,
+    n_draws: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> list[np.ndarray]:
+    """Return the table several times, its holes drawn row by row as a whole.
+
+    A member is picked by its weight given the observed cells, and the holes of the row are drawn
+    along its ordering, each from what is not missing.
+    """
+    watch = progress or NoProgress()
+    results = [values.copy() for _ in range(n_draws)]
+    n_columns = values.shape[1]
+    done = 0
+    for rows, observed, _, n_seen in _patterns(values, NoProgress()):
+        beginnings = ensemble.first(observed)
+        weights = beginnings.member_weights(torch.as_tensor(values[rows]))
+        for number, result in enumerate(results):
+            key = derived_seed(seed, HOLES, number)
+            choice = _rows_of(key, rows, 1, MEMBER_CHOICE)[:, 0]
+            cells = _rows_of(key, rows, n_columns, CELLS)
+            chosen = np.array(
+                [choose(own, one)[0] for own, one in zip(weights, choice[:, None], strict=True)]
+            )
+            for k in np.unique(chosen).tolist():
+                own = rows[chosen == k]
+                result[own] = _completed(beginnings, k, values[own], cells[chosen == k])
+        done = n_seen
+        watch.update(done, len(values))
+    return results
+
+
+def _rows_of(seed: int, rows: np.ndarray, n_columns: int, purpose: int) -> np.ndarray:
+    first = int(rows.min())
+    span = int(rows.max()) - first + 1
+    if span > 8 * len(rows):
+        each = [uniforms(seed, int(row), 1, n_columns, purpose) for row in rows]
+        return np.concatenate(each)
+    return uniforms(seed, first, span, n_columns, purpose)[rows - first]
+
+
+def _completed(beginnings: Beginnings, k: int, values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    members = beginnings.members
+    model = members.models[members.network_of[k]]
+    n_known = len(beginnings.columns)
+    steps = torch.as_tensor(drawn)
+
+    def decide(step: int, column: int, outputs: Tensor) -> Tensor:
+        del step
+        of_column = model.columns[column]
+        parameters = model.family_parameters(column, outputs)
+        if isinstance(of_column, CategoricalColumn) and not of_column.levels:
+            return torch.full((len(values),), torch.nan, dtype=torch.float64)
+        family = model.families[column]
+        return family.sample_in(parameters, known_values(of_column), steps[:, column]).double()
+
+    known = torch.as_tensor(values[:, members[k].order[:n_known]])
+    rows = walk(members.ordered(k), known, decide).double().cpu().numpy()
+    return np.where(np.isnan(values), rows, values)
+
+
+def _patterns(values: np.ndarray, watch: Progress):
+    """Return the rows of each pattern that has holes, its observed columns, holes, rows so far."""
+    patterns, pattern_of = np.unique(np.isnan(values), axis=0, return_inverse=True)
+    pattern_of = pattern_of.reshape(-1)
+    order = np.argsort(pattern_of, kind="stable")
+    starts = np.searchsorted(pattern_of[order], np.arange(len(patterns) + 1))
+    watch.update(0, len(values), f"{len(patterns):,} patterns of missing cells")
+    for number, pattern in enumerate(patterns):
+        rows = order[starts[number] : starts[number + 1]]
+        if pattern.any():
+            yield (
+                rows,
+                np.flatnonzero(~pattern).tolist(),
+                np.flatnonzero(pattern).tolist(),
+                int(starts[number + 1]),
+            )
+
+
+class _Holes:
+    """Finds the distributions of holes; what models read of the rows is computed once."""
+
+    def __init__(self, ensemble: Ensemble, values: np.ndarray) -> None:
+        self._ensemble = ensemble
+        models = ensemble.members.models
+        rows = torch.as_tensor(np.asarray(values, dtype=np.float64))
+        # What stands in a hole is not looked at; it has to be something that can be encoded.
+        filled = torch.where(torch.isnan(rows), models[0].any_row(), rows)
+        self._codes = {id(model): model.codes(filled).to(torch.float32) for model in models}
+        self._features = {id(model): model.features(self._codes[id(model)]) for model in models}
+
+    @torch.no_grad()
+    def conditionals(
+        self, rows: np.ndarray, observed: list[int], holes: list[int]
+    ) -> dict[int, FamilyMixture]:
+        """Return the distribution of each hole right after the observed cells.
+
+        One pass a beginning serves all holes of a pattern.
+        """
+        beginnings = self._ensemble.first(observed)
+        places = torch.as_tensor(rows)
+        log_probs = np.zeros((len(rows), len(beginnings.groups)))
+        parts: dict[int, list] = {column: [] for column in holes}
+        for number, group in enumerate(beginnings.groups):
+            model = group.model
+            front = group.front(group.n_columns, holes)
+            outputs = front.outputs_of_features(self._features[id(model)][places])
+            terms = model.terms(front.by_column(outputs), self._codes[id(model)][places])
+            log_probs[:, number] = terms[:, observed].double().sum(1).cpu().numpy()
+            for column in holes:
+                parameters = front.parameters(outputs, column)
+                parts[column].append((model.families[column], parameters[:, None]))
+        return _mixtures(beginnings, log_probs, parts)
+
+
+@torch.no_grad()
+def conditionals_after(
+    beginnings: Beginnings, values: Tensor, columns: list[int]
+) -> dict[int, FamilyMixture]:
+    """Return the distribution of each of ``columns`` right after the beginnings, row by row."""
+    log_probs = np.zeros((len(values), len(beginnings.groups)))
+    parts: dict[int, list] = {column: [] for column in columns}
+    for place, group in enumerate(beginnings.groups):
+        front = group.front(group.n_columns, columns)
+        own = values[:, torch.as_tensor(group.order, dtype=torch.int64)]
+        outputs = front.outputs(own)
+        if group.n_columns:
+            terms = front.log_conditionals(own, outputs)
+            log_probs[:, place] = terms.double().sum(1).cpu().numpy()
+        for column in columns:
+            parameters = front.parameters(outputs, column)
+            parts[column].append((group.model.families[column], parameters[:, None]))
+    return _mixtures(beginnings, log_probs, parts)
+
+
+def _mixtures(
+    beginnings: Beginnings, log_probs: np.ndarray, parts: dict[int, list]
+) -> dict[int, FamilyMixture]:
+    """Return mixtures whose weights are updated by the evidence, given its log-probabilities."""
+    joint = log_probs + np.log(beginnings.group_weights)
+    total = power_mean(log_probs, beginnings.group_weights, 1.0)
+    # A row that cannot be is filled by the weights as they were.
+    possible = np.isfinite(total)[:, None]
+    with np.errstate(invalid="ignore"):
+        weights = np.where(possible, np.exp(joint - total[:, None]), beginnings.group_weights)
+    columns = beginnings.members.models[0].columns
+    return {
+        column: FamilyMixture(
+            columns[column], False, True, "orderings", None, tuple(of_column), weights
+        )
+        for column, of_column in parts.items()
+    }
+
+
+def _point(conditional: FamilyMixture, point: str) -> np.ndarray:
+    column = conditional.column
+    if isinstance(column, (BinaryColumn, CategoricalColumn)) or point == "mode":
+        return conditional.mode_values()
+    if point == "median":
+        return conditional.quantile_values(0.5)
+    assert isinstance(column, NumericColumn)
+    means = conditional.mean_values()
+    if isinstance(column, IntegerColumn):
+        means = np.rint(means)
+    low = -np.inf if column.low is None else column.low
+    high = np.inf if column.high is None else column.high
+    return means.clip(low, high)
