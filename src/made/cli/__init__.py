@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from made._version import __version__
+from made.cli.ask import explain, impute, query
 from made.cli.combine import combine, pool, verify
 from made.cli.demo import demo
 from made.cli.fit import fit
@@ -27,7 +28,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (schema, fit, score, sample, info, combine, pool, verify, demo):
+for command in (
+    schema, fit, score, sample, query, impute, explain, info, combine, pool, verify, demo
+):  # fmt: skip
     app.command()(command)
 
 

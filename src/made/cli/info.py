@@ -22,6 +22,7 @@ from made.cli.running import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from made.order_check import OrderCheck
     from made.table.schema import Schema
 
 
@@ -71,6 +72,7 @@ def info(
             "best_epoch": record.best_epoch,
             "epochs": record.epochs,
             "seconds": record.seconds,
+            "order_check": None if record.order_check is None else asdict(record.order_check),
         }
         print_json(content | ({"history": record.history} if history else {}))
         return
@@ -101,10 +103,25 @@ def info(
             ("orderings", f"{record.options.get('n_orderings') or 'all'} while training"),
             ("trained on", f"{record.n_train_rows} rows, {record.epochs} epochs (best "
              f"{record.best_epoch}), {record.seconds:.0f} s"),
+            *_order_facts(record.order_check),
             *combined_facts(header.combined, header.certificate),
             ("written by", f"made {record.made_version}, torch {record.torch_version}"),
         ]
     )  # fmt: skip
+
+
+def _order_facts(check: OrderCheck | None) -> list[tuple[str, str]]:
+    """Return what putting evidence first costs."""
+    if check is None:
+        return []
+    facts = [("evidence first", f"log p moves by {check.disagreement:.3f} nats a row (rms) and "
+              f"loses {check.loss:.3f}")]  # fmt: skip
+    if check.orderings is not None and check.particles is not None:
+        facts.append(
+            ("questions", f"by {check.better}: a cell given others has {check.orderings:.3f} nats "
+             f"by evidence-first orderings, {check.particles:.3f} by weighted draws")
+        )  # fmt: skip
+    return facts
 
 
 def _kinds_text(schema: Schema) -> str:

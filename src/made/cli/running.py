@@ -55,6 +55,18 @@ Keep = Annotated[
 UnseenOption = Annotated[
     str, typer.Option(help='Categories that fit never saw: "error", or "rare" to score them.')
 ]
+EnsembleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ensemble",
+        help='"mixture": ask the mixture of the members, where the model is another combination.',
+        show_default=False,
+    ),
+]
+Given = Annotated[
+    str | None,
+    typer.Option(help="Evidence: \"sex == 'Female' and age < 40\".", show_default=False),
+]
 Seed = Annotated[int, typer.Option(help="Decides everything that is drawn.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

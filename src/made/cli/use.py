@@ -18,6 +18,8 @@ from made.cli.running import (
     DataPath,
     Debug,
     Device,
+    EnsembleOption,
+    Given,
     IdColumn,
     ModelPath,
     Na,
@@ -147,6 +149,8 @@ def sample(
         Path | None,
         typer.Option("--out", "-o", help="File to write; without it, CSV on standard output."),
     ] = None,
+    given: Given = None,
+    ensemble: EnsembleOption = None,
     method: Annotated[
         str, typer.Option(help='"exact", or "annealed": approximate, where exact is too slow.')
     ] = "exact",
@@ -156,7 +160,10 @@ def sample(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Draw rows from the model. Row r of a seed is the same however many rows are drawn."""
+    """Draw rows from the model, or given evidence.
+
+    Row r of a seed is the same however many rows are drawn.
+    """
     del debug
     from made.progress import terminal_progress
     from made.table import check_output, write_chunks
@@ -167,14 +174,19 @@ def sample(
 
     density = load(model).to(device)
     with using_threads(threads), terminal_progress("sampling") as bar:
-        chunks = _watched(density.sample_chunks(n_rows, seed=seed, method=method), n_rows, bar)
+        drawn = density.sample_chunks(
+            n_rows, given=given, seed=seed, method=method, ensemble=ensemble
+        )
+        chunks = _watched(drawn, n_rows, bar)
         if out is not None:
             write_chunks(out, chunks, n_rows)
         elif not as_json:
             _print_csv(chunks)
     exact = method == "exact"
-    content = {"model": str(model), "n_rows": n_rows, "seed": seed, "exact": exact}
-    if density.combination != "mixture":
+    content = {
+        "model": str(model), "n_rows": n_rows, "seed": seed, "exact": exact, "given": given
+    }  # fmt: skip
+    if density.combination != "mixture" and given is None and ensemble is None:
         share = f"{density.acceptance:.1%}"
         say(f"One candidate in {1 / density.acceptance:.1f} was kept ({share})." if exact
             else "These rows are approximate: the ends of annealed chains.")  # fmt: skip

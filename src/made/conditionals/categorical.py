@@ -129,7 +129,11 @@ class Categorical(ConditionalFamily):
     def mass(self, parameters: Tensor, region: Region) -> Tensor:
         places = torch.arange(len(self._class_of) + 1, dtype=torch.float64)
         inside = region.contains(places)
-        mass = (self.probabilities(parameters) * inside[:-1]).sum(-1)
+        # By class: of very many levels, most share one.
+        classes = self._of_classes(parameters)
+        shares = torch.zeros(classes.shape[-1], dtype=torch.float64)
+        shares.index_add_(0, self._class_of, self._shares * inside[:-1])
+        mass = (classes * shares).sum(-1)
         mass = mass + float(inside[-1]) * self.column.unseen_mass
         return mass + self._missing(parameters) if region.missing else mass
 

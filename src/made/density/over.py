@@ -22,7 +22,7 @@ from made.table import Schema, read_table, to_container, values_of_some
 from made.uniforms import MEMBER_CHOICE, check_seed, uniforms
 
 # A question ends when its standard error is at most this share of its answer, or its draws do.
-TOLERANCE, MAX_DRAWS = 0.02, 2**16
+TOLERANCE, MAX_DRAWS = 0.02, 2**14
 
 
 class Over:
@@ -39,7 +39,13 @@ class Over:
     columns : list of str
     """
 
-    def __init__(self, ensemble: Ensemble, schema: Schema, columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        schema: Schema,
+        columns: Sequence[str],
+        orderings: int | None = None,
+    ) -> None:
         places = [place_of(name, schema) for name in dict.fromkeys(columns)]
         if not places:
             raise OptionError("Name at least one column.")
@@ -48,7 +54,7 @@ class Over:
             values = finite_values(schema.columns[place], Region.everything())
             sizes[place] = None if values is None else len(values)
         self._schema = schema
-        self._ensemble = ensemble
+        self._ensemble = ensemble = ensemble.heaviest(orderings)
         self._places = places
         self._first = ensemble.first(*tiers_of(places, sizes))
         self.columns = [schema.names[place] for place in places]

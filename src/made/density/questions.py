@@ -75,7 +75,13 @@ class Questions:
 
     _fitted: Fitted
 
-    def over(self, columns: Sequence[str], *, ensemble: str | None = None) -> Over:
+    def over(
+        self,
+        columns: Sequence[str],
+        *,
+        orderings: int | None = None,
+        ensemble: str | None = None,
+    ) -> Over:
         """Return the joint density of some columns, of which everything can be asked.
 
         One ensemble with these columns first in all orderings answers; see `Over`.
@@ -83,6 +89,8 @@ class Questions:
         Parameters
         ----------
         columns : sequence of str
+        orderings : int, optional
+            Ask so many members of a mixture alone, those of the largest weights: faster.
         ensemble : {"mixture"}, optional
             Ask the mixture of the members, where the model is another combination of them.
 
@@ -97,7 +105,7 @@ class Questions:
         """
         if isinstance(columns, str):
             columns = [columns]
-        return Over(self._asked(ensemble), self._fitted.schema, columns)
+        return Over(self._asked(ensemble), self._fitted.schema, columns, orderings)
 
     def probability(
         self,
@@ -107,6 +115,7 @@ class Questions:
         tolerance: float = TOLERANCE,
         max_draws: int = MAX_DRAWS,
         seed: int = 0,
+        orderings: int | None = None,
         ensemble: str | None = None,
         method: str = "auto",
     ) -> Answer:
@@ -130,6 +139,8 @@ class Questions:
         max_draws : int
             Or when there are so many.
         seed : int
+        orderings : int, optional
+            Ask so many members of a mixture alone, those of the largest weights: faster.
         ensemble : {"mixture"}, optional
         method : {"auto", "orderings", "particles"}
             Put the columns first, or keep the orderings of training and weigh draws; "auto" takes
@@ -155,7 +166,7 @@ class Questions:
         """
         schema = self._fitted.schema
         asked, known = event_of(event, schema), evidence_of(given, schema)
-        source, way = self._asked(ensemble), self._method(method)
+        source, way = self._asked(ensemble).heaviest(orderings), self._method(method)
         tiers = order_columns(schema.columns, asked, known)
         first = source.first(*tiers, as_trained=way == "particles")
         return probability(

@@ -149,6 +149,27 @@ class Ensemble:
             result[start : start + step] = self.combination.log_mean(log_probs) - log_z
         return result
 
+    def heaviest(self, n_members: int | None) -> Ensemble:
+        """Return the mixture of the members of the largest weights; all of them if None.
+
+        Raises
+        ------
+        OptionError
+            If there shall be none, or the members form no mixture: then none can be left out.
+        """
+        if n_members is None:
+            return self
+        if isinstance(n_members, bool) or not isinstance(n_members, (int, np.integer)):
+            raise OptionError(f"orderings must be a whole number; got {n_members!r}.")
+        if n_members < 1:
+            raise OptionError(f"orderings must be at least 1; got {n_members}.")
+        if n_members >= self.n_members or not self.combination.is_mixture:
+            return self
+        kept = np.argsort(-self.weights, kind="stable")[:n_members]
+        weights = np.zeros(self.n_members)
+        weights[kept] = self.weights[kept] / self.weights[kept].sum()
+        return Ensemble(self.members, Combination(weights))
+
     def first(self, *tiers: Collection[int], as_trained: bool = False) -> Beginnings:
         """Return the members with the columns of ``tiers`` first, as far as these reach."""
         return Beginnings(self.members, self.combination, *tiers, as_trained=as_trained)

@@ -224,6 +224,15 @@ class FamilyMixture(Conditional):
     def mass_of(self, region: Region) -> np.ndarray:
         return (self._masses(region) * self.weights).sum(axis=1)
 
+    def cdf_of_values(self, values: np.ndarray) -> np.ndarray:
+        """Return the probability, given that a cell is there, of at most ``values``, a row each."""
+        at = torch.as_tensor(np.ascontiguousarray(values, dtype=np.float64))[:, None]
+        passed = self._of_parts(
+            lambda family, parameters: family.cdf(parameters, at.expand(parameters.shape[:-1]))
+        )
+        present = 1 - (self._masses(MISSING) * self.weights).sum(axis=1)
+        return (passed * self.weights).sum(axis=1) / np.where(present > 0, present, 1)
+
     def mode_values(self) -> np.ndarray:
         if isinstance(self.column, (BinaryColumn, CategoricalColumn)):
             n_levels = len(self.column.levels)

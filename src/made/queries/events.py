@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -146,8 +146,8 @@ class _Binding:
                 "Use == or in.",
             )
         limits = _beyond(node.operator, float(node.value))
-        inside = limits.contains(torch.tensor([float(level) for level in levels])).tolist()
-        return Region.of_values([float(place) for place, is_in in enumerate(inside) if is_in])
+        inside = limits.contains(torch.tensor([float(level) for level in levels])).numpy()
+        return _of_places(np.flatnonzero(inside))
 
     def _value(self, column: Column, literal: expression.Literal, position: int) -> float:
         """Return the value of a literal in a column."""
@@ -157,10 +157,17 @@ class _Binding:
                     self._text, position, f"Column {column.name!r} holds numbers, and this is none."
                 )
             return float(literal)
+        # A date in an event may be written in any known form.
+        free = replace(column, format="") if isinstance(column, DatetimeColumn) else column
         try:
-            value = value_of(column, literal)
+            value = value_of(free, literal)
         except DataError as error:
             message = str(error)
+            if isinstance(column, DatetimeColumn):
+                message = (
+                    f"Column {column.name!r} holds times counted in {column.unit}, and {literal!r} "
+                    "is none. Write it like '2014-12-31' or '2014-12-31 23:59'."
+                )
             if isinstance(column, (BinaryColumn, CategoricalColumn)):
                 known = [str(level) for level in column.levels]
                 message = (
@@ -175,6 +182,12 @@ class _Binding:
                 f"{literal!r} means a missing cell; write `{column.name} is missing`.",
             )
         return value
+
+
+def _of_places(places: np.ndarray) -> Region:
+    """Return the region of whole numbers, neighbours as one interval: levels can be many."""
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if len(places) else []
+    return Region(tuple(Interval(float(run[0]), float(run[-1])) for run in runs))
 
 
 def _beyond(operator: str, value: float) -> Region:

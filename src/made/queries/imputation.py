@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from made.columns import BinaryColumn, CategoricalColumn, Column, IntegerColumn, NumericColumn
-from made.ensemble import Beginnings, Combination, Ensemble
+from made.ensemble import Beginnings, Ensemble
 from made.ensemble.combination import power_mean
 from made.ensemble.draws import choose
 from made.errors import OptionError
@@ -40,12 +40,16 @@ class Imputed:
         Limits of the predictive interval of numbers, NaN elsewhere.
     log_probs : ndarray or None
         log p of the true cell given the observed ones, where it was asked for.
+    shares : tuple of ndarray, or None
+        The cdf right below and at the true cell, of numbers, where it was asked for: a uniform
+        between the two is uniform if the distributions are right.
     """
 
     values: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     log_probs: np.ndarray | None = None
+    shares: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def impute(
@@ -84,8 +88,9 @@ def impute(
         None if interval is None else np.full(values.shape, np.nan),
         None if interval is None else np.full(values.shape, np.nan),
         None if truth is None else np.full(values.shape, np.nan),
+        None if truth is None else (np.full(values.shape, np.nan), np.full(values.shape, np.nan)),
     )
-    asked = few_members(ensemble, orderings)
+    asked = ensemble.heaviest(orderings)
     columns = ensemble.members.models[0].columns
     waiting = [_Waiting() for _ in columns]
 
@@ -104,6 +109,13 @@ def impute(
                 own = conditional.log_prob_of_values(truth[rows, column])
                 present = 1 - np.asarray(conditional.missing)
                 result.log_probs[rows, column] = own - np.log(present)
+                of_column = columns[column]
+                if isinstance(of_column, NumericColumn):
+                    assert result.shares is not None
+                    at = truth[rows, column]
+                    before = at - 1 if of_column.discrete else np.nextafter(at, -np.inf)
+                    for share, value in zip(result.shares, (before, at), strict=True):
+                        share[rows, column] = conditional.cdf_of_values(value)
 
     holes_of = _Holes(asked, values)
     for rows, observed, holes, done in _patterns(values, watch):
@@ -117,18 +129,6 @@ def impute(
     for column in range(len(columns)):
         finish(column)
     return result
-
-
-def few_members(ensemble: Ensemble, n_members: int) -> Ensemble:
-    """Return the mixture of the members of the largest weights."""
-    if n_members < 1:
-        raise OptionError(f"orderings must be at least 1; got {n_members!r}.")
-    if n_members >= ensemble.n_members:
-        return ensemble
-    kept = np.argsort(-ensemble.weights, kind="stable")[:n_members]
-    weights = np.zeros(ensemble.n_members)
-    weights[kept] = ensemble.weights[kept] / ensemble.weights[kept].sum()
-    return Ensemble(ensemble.members, Combination(weights))
 
 
 class _Waiting:
@@ -146,14 +146,36 @@ class _Waiting:
 
     def together(self, column: Column) -> tuple[np.ndarray, FamilyMixture]:
         """Return all rows, and one distribution over them."""
-        first = self._found[0]
-        parts = tuple(
-            (family, torch.cat([one.parts[place][1] for one in self._found]))
-            for place, (family, _) in enumerate(first.parts)
-        )
-        weights = np.concatenate([one.weights for one in self._found])
-        whole = FamilyMixture(column, False, True, "orderings", None, parts, weights)
+        # Patterns differ in how many beginnings they have: what is not there has no weight.
+        families = list(dict.fromkeys(f for one in self._found for f, _ in one.parts))
+        parts, weights = [], []
+        for family in families:
+            own = [
+                [place for place, (of_part, _) in enumerate(one.parts) if of_part is family]
+                for one in self._found
+            ]
+            most = max(map(len, own))
+            padded = [
+                _padded(torch.cat([one.parts[p][1] for p in places], 1), most)
+                for one, places in zip(self._found, own, strict=True)
+            ]
+            parts.append((family, torch.cat(padded)))
+            weights.append(
+                np.concatenate(
+                    [
+                        np.pad(one.weights[:, places], ((0, 0), (0, most - len(places))))
+                        for one, places in zip(self._found, own, strict=True)
+                    ]
+                )
+            )
+        together = np.concatenate(weights, axis=1)
+        whole = FamilyMixture(column, False, True, "orderings", None, tuple(parts), together)
         return np.concatenate(self.rows), whole
+
+
+def _padded(parameters: Tensor, n_parts: int) -> Tensor:
+    """Return parameters, (n_rows, n, n_parameters), with zeros for parts that are not there."""
+    return torch.nn.functional.pad(parameters, (0, 0, 0, n_parts - parameters.shape[1]))
 
 
 def draw_holes(

@@ -3,7 +3,7 @@
 from made.table.containers import frame_of, named_columns, to_container
 from made.table.declarations import BY_SCHEMA, LEFT_OUT, Declaration, overrides_of
 from made.table.filling import fill
-from made.table.frames import Table, as_table, without_column
+from made.table.frames import Table, as_table, row_of, without_column
 from made.table.inference import infer
 from made.table.readers import npz_splits, read_table
 from made.table.schema import Schema
@@ -26,6 +26,7 @@ __all__ = [
     "npz_splits",
     "overrides_of",
     "read_table",
+    "row_of",
     "to_container",
     "value_of",
     "values_of",

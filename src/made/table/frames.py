@@ -217,6 +217,25 @@ def _cells_of_series(
     return replace(cells, declared=True) if dtype == "Categorical" else cells
 
 
+def row_of(table: Table, row: int) -> Table:
+    """Return the table of one row.
+
+    Raises
+    ------
+    DataError
+        If there is no such row.
+    """
+    if not 0 <= row < table.n_rows:
+        raise DataError(f"There is no row {row}: the data has {table.n_rows}, numbered from 0.")
+
+    def read(d: int, missing_texts: Sequence[str]) -> Cells:
+        cells = table.read(d, missing_texts)
+        return replace(cells, values=cells.values[row : row + 1])
+
+    matrix = None if table.matrix is None else table.matrix[row : row + 1]
+    return replace(table, n_rows=1, read=read, matrix=matrix, native=None, index=None)
+
+
 def without_column(table: Table, name: str) -> tuple[Table, np.ndarray]:
     """Return the table without the column ``name``, and that column's cells as they came."""
     if table.names is None:
@@ -230,13 +249,19 @@ def without_column(table: Table, name: str) -> tuple[Table, np.ndarray]:
     left = replace(
         table,
         names=[table.names[d] for d in rest],
-        native=None,
+        native=None if table.native is None else _dropped(table.native, name),
         n_columns=len(rest),
         read=lambda d, missing_texts: table.read(rest[d], missing_texts),
         dtype=lambda d: table.dtype(rest[d]),
         matrix=None,
     )
     return left, table.read(place, ()).as_it_came()
+
+
+def _dropped(native: Any, name: str) -> Any:
+    import narwhals as nw
+
+    return nw.from_native(native, eager_only=True).drop(name).to_native()
 
 
 def _from_array(array: np.ndarray) -> Table:
