@@ -215,7 +215,7 @@ def test_observed_cells_have_the_probability_of_their_marginal(
 def test_a_product_cannot_leave_cells_out() -> None:
     members = members_of(mixed_model(["grades", "counts"]))
     ensemble = Ensemble(members, Combination(np.full(4, 0.25), power=0.0))
-    with pytest.raises(OptionError, match='alone needs a mixture'):
+    with pytest.raises(OptionError, match="alone needs a mixture"):
         ensemble.log_prob_of_observed(torch.zeros(1, 2), np.array([[True, False]]))
 
 

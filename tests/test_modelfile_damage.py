@@ -85,7 +85,7 @@ def test_paths_that_are_no_model(tmp_path: Path) -> None:
 
 
 BAD_CONTENT: dict[str, tuple[Change, str]] = {
-    "version": (put("format_version", to=1), "has format version 1; this version of made reads 3"),
+    "version": (put("format_version", to=1), "has format version 1; this version of made reads 4"),
     "no version": (lambda parts: parts.content.pop("format_version"), "has format version None"),
     "not json": (lambda parts: setattr(parts, "content", "{"), "configuration is not JSON"),
     "deep": (lambda parts: setattr(parts, "content", "[" * 90000), "configuration is not JSON"),

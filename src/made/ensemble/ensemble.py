@@ -170,9 +170,13 @@ class Ensemble:
         weights[kept] = self.weights[kept] / self.weights[kept].sum()
         return Ensemble(self.members, Combination(weights))
 
-    def first(self, *tiers: Collection[int], as_trained: bool = False) -> Beginnings:
+    def first(
+        self, *tiers: Collection[int], as_trained: bool = False, whole: bool = False
+    ) -> Beginnings:
         """Return the members with the columns of ``tiers`` first, as far as these reach."""
-        return Beginnings(self.members, self.combination, *tiers, as_trained=as_trained)
+        return Beginnings(
+            self.members, self.combination, *tiers, as_trained=as_trained, whole=whole
+        )
 
     def log_prob_of_observed(
         self, values: Tensor, is_observed: np.ndarray, progress: Progress | None = None

@@ -67,6 +67,8 @@ class Beginnings:
         Columns, first those of the first tier; within a tier each member keeps its own order.
     as_trained : bool
         Leave the orderings as they are: a beginning then reaches to the last of these columns.
+    whole : bool
+        Beginnings reach over all columns, so that none stands for another member: for whole rows.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Beginnings:
         combination: Combination,
         *tiers: Collection[int],
         as_trained: bool = False,
+        whole: bool = False,
     ) -> None:
         columns = [column for tier in tiers for column in tier]
         self.columns = columns
@@ -86,7 +89,7 @@ class Beginnings:
         for k in np.flatnonzero(weights > 0).tolist():
             member = self.members[k]
             reach = int(member.rank[columns].max()) + 1 if columns else 0
-            if not combination.is_mixture:
+            if whole or not combination.is_mixture:
                 reach = member.n_columns
             # Hidden degrees decide too, and what is read from a file is equal, not the same.
             degrees = tuple(layer.tobytes() for layer in member.hidden_degrees)

@@ -48,7 +48,7 @@ def draw_given(
     boxes, points = boxes_of(event, _MOST_BOXES), points_of(event, columns)
     if boxes is None:
         raise QuestionError(f"The evidence has more than {_MOST_BOXES} separate cases: give less.")
-    beginnings = ensemble.first(*order_columns(columns, True, event))
+    beginnings = ensemble.first(*order_columns(columns, True, event), whole=True)
     seen = _seen(columns)
     strata = []
     for box in boxes:

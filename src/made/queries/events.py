@@ -263,17 +263,19 @@ def boxes_of(event: Event, most: int) -> list[Box] | None:
     """
     found: list[Box] = []
     # A conjunction of a few thousand columns must not exhaust the stack.
-    waiting: list[tuple[Event, Box]] = [(_simplified(event), {})]
+    simple = _simplified(event)
+    waiting: list[tuple[Event, Box]] = [] if simple is False else [(simple, {})]
     while waiting:
         remaining, fixed = waiting.pop()
         if remaining is True:
             found.append(fixed)
-        elif remaining is not False:
+        else:
             column = next(leaves(remaining)).column
             parts: dict[Event, Region] = {}
             for cell in _cells(remaining, column):
                 after = _decided(remaining, column, cell)
-                parts[after] = parts[after] | cell if after in parts else cell
+                if after is not False:
+                    parts[after] = parts[after] | cell if after in parts else cell
             waiting += [
                 (after, fixed | {column: region}) for after, region in reversed(parts.items())
             ]
