@@ -84,9 +84,9 @@ class ConditionalFamily(ABC):
 
     @abstractmethod
     def sample_in(self, parameters: Tensor, region: Region, uniforms: Tensor) -> Tensor:
-        """The value at which the mass of ``region``, up to there, passes its share ``uniforms``.
+        """A draw from the part of the distribution in ``region``, which must have mass.
 
-        The region must have mass.
+        The same uniform, the same draw.
         """
 
     @abstractmethod

@@ -96,26 +96,53 @@ class Categorical(ConditionalFamily):
         return result.view(uniforms.shape)
 
     def sample_in(self, parameters: Tensor, region: Region, uniforms: Tensor) -> Tensor:
+        """Draw a class by its mass in the region, then one of its levels there by their shares."""
         flat, draws = parameters.flatten(0, -2), uniforms.reshape(-1).to(torch.float64)
+        inside, shares = self._inside(region)
         n_levels = len(self._class_of)
-        # Levels, what was never seen, missing.
-        values = torch.cat([torch.arange(n_levels + 1.0), torch.tensor([torch.nan])]).double()
-        inside = region.contains(values)
-        places = torch.nonzero(inside)[:, 0]
+        # Beside the classes: what was never seen, and missing.
+        ends = torch.tensor([n_levels, torch.nan], dtype=torch.float64)
         result = torch.empty_like(draws)
-        step = max(_CHUNK_CELLS // max(n_levels, 1), 1)
-        for start in range(0, len(draws), step):
-            part = slice(start, start + step)
-            known = self.probabilities(flat[part])
-            unseen = known.new_full((len(known), 1), self.column.unseen_mass)
-            masses = torch.cat([known, unseen, self._missing(flat[part])[:, None]], 1)[:, inside]
+        for part in _slices(len(draws), _CHUNK_CELLS // max(shares.shape[-1], 1)):
+            masses = self._of_classes(flat[part]) * shares
+            unseen = masses.new_full((len(masses), 1), float(inside[n_levels]))
+            missing = self._missing(flat[part])[:, None] * float(region.missing)
+            masses = torch.cat([masses, unseen * self.column.unseen_mass, missing], 1)
             passed = masses.cumsum(1)
             wanted = draws[part, None] * passed[:, -1:]
             place = torch.searchsorted(passed, wanted, right=True)[:, 0]
-            # The last outcome that has mass, whatever the rounding.
-            last = (masses > 0).int().cumsum(1).argmax(1)
-            result[part] = values[places[torch.minimum(place, last)]]
+            # The last class that has mass, whatever the rounding.
+            place = torch.minimum(place, (masses > 0).int().cumsum(1).argmax(1))
+            below = (passed - masses).gather(1, place[:, None])
+            within = (wanted - below) / masses.gather(1, place[:, None])
+            n_classes = masses.shape[1] - 2
+            values = ends[(place - n_classes).clamp(min=0)]
+            is_level = place < n_classes
+            chosen = self._level_within(place[is_level], within[is_level, 0], inside[:-1])
+            values[is_level] = chosen.to(torch.float64)
+            result[part] = values
         return result.view(uniforms.shape)
+
+    def _inside(self, region: Region) -> tuple[Tensor, Tensor]:
+        """Return which levels, and the unseen, lie in a region, and what of each class does."""
+        places = torch.arange(len(self._class_of) + 1, dtype=torch.float64)
+        inside = region.contains(places)
+        # By class: of very many levels, most share one.
+        shares = torch.zeros(self.column.n_classes, dtype=torch.float64)
+        return inside, shares.index_add_(0, self._class_of, self._shares * inside[:-1])
+
+    def _level_within(self, classes: Tensor, uniforms: Tensor, inside: Tensor) -> Tensor:
+        """Return the level of each class at which its share of the region passes a uniform."""
+        order = torch.argsort(self._class_of, stable=True)
+        order = order[inside[order]]
+        passed = self._shares[order].cumsum(0)
+        classes_in_order = self._class_of[order]
+        first = torch.searchsorted(classes_in_order, classes)
+        last = torch.searchsorted(classes_in_order, classes, right=True) - 1
+        start = torch.where(first > 0, passed[(first - 1).clamp(min=0)], 0.0)
+        wanted = start + uniforms * (passed[last] - start)
+        place = torch.searchsorted(passed, wanted, right=True)
+        return order[torch.maximum(torch.minimum(place, last), first)]
 
     def cdf(self, parameters: Tensor, values: Tensor) -> Tensor:
         passed = self.probabilities(parameters).cumsum(-1)
@@ -127,13 +154,10 @@ class Categorical(ConditionalFamily):
         return below + (values >= n_levels).to(torch.float64) * unseen
 
     def mass(self, parameters: Tensor, region: Region) -> Tensor:
-        places = torch.arange(len(self._class_of) + 1, dtype=torch.float64)
-        inside = region.contains(places)
-        # By class: of very many levels, most share one.
-        classes = self._of_classes(parameters)
-        shares = torch.zeros(classes.shape[-1], dtype=torch.float64)
-        shares.index_add_(0, self._class_of, self._shares * inside[:-1])
-        mass = (classes * shares).sum(-1)
+        inside, shares = self._inside(region)
+        if not len(shares):
+            return parameters.new_zeros(parameters.shape[:-1], dtype=torch.float64)
+        mass = (self._of_classes(parameters) * shares).sum(-1)
         mass = mass + float(inside[-1]) * self.column.unseen_mass
         return mass + self._missing(parameters) if region.missing else mass
 
@@ -152,3 +176,9 @@ class Categorical(ConditionalFamily):
         counts = np.bincount(classes[classes >= 0], minlength=self.column.n_classes) + 0.5
         start = torch.as_tensor(np.log(counts / counts.sum()), dtype=torch.float32)
         return start[: self.n_parameters]
+
+
+def _slices(n_rows: int, step: int) -> list[slice]:
+    """Return slices of at least one row each that cover all rows."""
+    step = max(step, 1)
+    return [slice(start, start + step) for start in range(0, n_rows, step)]

@@ -16,7 +16,7 @@ from made.conditionals.region import Interval, Region
 from made.ensemble import Ensemble
 from made.errors import OptionError, QuestionError
 from made.queries.events import Event, columns_of, event_of, event_of_cells, place_of
-from made.queries.masses import Constraint, draw_particles, finite_values, tiers_of
+from made.queries.masses import Constraint, draw_particles, size_of, tiers_of
 from made.queries.probability import Answer, Method, probability
 from made.table import Schema, read_table, to_container, values_of_some
 from made.uniforms import MEMBER_CHOICE, check_seed, uniforms
@@ -49,10 +49,8 @@ class Over:
         places = [place_of(name, schema) for name in dict.fromkeys(columns)]
         if not places:
             raise OptionError("Name at least one column.")
-        sizes: dict[int, int | None] = {}
-        for place in places:
-            values = finite_values(schema.columns[place], Region.everything())
-            sizes[place] = None if values is None else len(values)
+        everything = Region.everything()
+        sizes = {place: size_of(schema.columns[place], everything) for place in places}
         self._schema = schema
         self._ensemble = ensemble = ensemble.heaviest(orderings)
         self._places = places

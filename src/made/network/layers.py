@@ -56,10 +56,10 @@ class MaskedLinear(nn.Module):
 
         Shapes ``(n_units, n_inputs)``, that of the mask, and ``(n_units,)``.
         """
-        weight = by_output(self.weight, self.by_input)[units][:, inputs] * mask
+        weight = _picked(by_output(self.weight, self.by_input), units, inputs) * mask
         shift = weight.new_zeros(len(weight)) if self.bias is None else self.bias[units]
         if self.conditioning is not None:
-            conditioning = by_output(self.conditioning, self.by_input)[units][:, inputs]
+            conditioning = _picked(by_output(self.conditioning, self.by_input), units, inputs)
             shift = shift + (conditioning * mask).sum(dim=1)
         return weight.contiguous(), shift
 
@@ -73,6 +73,11 @@ class MaskedLinear(nn.Module):
         for parameter in (self.bias, self.conditioning):
             if parameter is not None:
                 parameter.zero_()
+
+
+def _picked(matrix: Tensor, rows: slice | Tensor, columns: slice | Tensor) -> Tensor:
+    """Return some rows and columns; what is a slice comes first, since it copies nothing."""
+    return matrix[rows][:, columns] if isinstance(rows, slice) else matrix[:, columns][rows]
 
 
 @dataclass(frozen=True)

@@ -211,8 +211,16 @@ def _log_mass(group: Beginning, constraint: Constraint, column: int, parameters:
     return family.mass(parameters, region).double().cpu().log()
 
 
+def size_of(column: Column, region: Region) -> float | None:
+    """Return how many values a column has in a region, for `tiers_of`."""
+    values = finite_values(column, region)
+    if values is not None:
+        return len(values)
+    return None if isinstance(column, NumericColumn) else math.inf
+
+
 def tiers_of(
-    columns: Collection[int], sizes: dict[int, int | None], first: Collection[int] = ()
+    columns: Collection[int], sizes: dict[int, float | None], first: Collection[int] = ()
 ) -> list[list[int]]:
     """Return columns in the order in which they are cheapest to enumerate, tier by tier.
 
@@ -220,14 +228,18 @@ def tiers_of(
     ----------
     columns : collection of int
     sizes : dict
-        How many values each may have; None if there is no end.
+        How many values each may have; None of numbers without end, infinite of too many levels.
     first : collection of int
         Evidence: of equal tiers it comes first.
     """
     bounds = (1, 16, MOST_CELLS)
-    tiers: list[list[int]] = [[] for _ in range(2 * len(bounds) + 2)]
+    tiers: list[list[int]] = [[] for _ in range(2 * len(bounds) + 3)]
     for column in columns:
         size = sizes[column]
+        if size == math.inf:
+            # Of very many levels a mass is cheap and a draw is not: they come last.
+            tiers[-1].append(column)
+            continue
         rank = next((r for r, most in enumerate(bounds) if size is not None and size <= most),
                     len(bounds))  # fmt: skip
         tiers[2 * rank + (column not in first)].append(column)

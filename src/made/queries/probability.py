@@ -20,7 +20,6 @@ from made.conditionals.region import Region
 from made.ensemble import Beginning, Beginnings
 from made.errors import QuestionError
 from made.queries.events import (
-    Box,
     Conjunction,
     Event,
     boxes_of,
@@ -32,7 +31,7 @@ from made.queries.masses import (
     count_cells,
     draw_particles,
     exact_mass,
-    finite_values,
+    size_of,
     tiers_of,
 )
 from made.queries.pools import pool_masses, pool_ratios
@@ -172,13 +171,12 @@ def order_columns(columns: Sequence[Column], event: Event, given: Event) -> list
     """Return the columns of a question, tier by tier, as they are cheapest to enumerate."""
     involved = columns_of(Conjunction((given, event)))
     boxes = boxes_of(Conjunction((given, event)), _MOST_BOXES) or []
-    sizes: dict[int, int | None] = {}
+    sizes: dict[int, float | None] = {}
     for column in involved:
         region = Region(())
         for box in boxes:
             region = region | box.get(column, Region.everything())
-        values = finite_values(columns[column], region if boxes else Region.everything())
-        sizes[column] = None if values is None else len(values)
+        sizes[column] = size_of(columns[column], region if boxes else Region.everything())
     return tiers_of(involved, sizes, columns_of(given))
 
 
@@ -361,14 +359,3 @@ def _enumerate(strata: list[_Stratum]) -> None:
             return
         left -= stratum.n_cells
         stratum.sum_up()
-
-
-def check_box(box: Box, columns: Sequence[Column]) -> None:
-    """Raise `QuestionError` if a region of evidence holds no value that its column can have."""
-    for place, region in box.items():
-        values = finite_values(columns[place], region)
-        if values is not None and not len(values) and not _is_point(columns[place], region):
-            raise QuestionError(
-                f"Column {columns[place].name!r} has no value in the region that the evidence "
-                "gives it, so its probability is zero."
-            )
