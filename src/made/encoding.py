@@ -59,6 +59,10 @@ class Encoder:
         widths = [n_inputs(column) for column in columns]
         self.input_columns = np.repeat(np.arange(len(columns)), widths)
         self.n_inputs = sum(widths)
+        # All but the bins of numbers: outputs that see these directly over-fit them.
+        self.direct_inputs = np.concatenate(
+            [np.empty(0, np.int64), *map(_direct, columns, widths, np.cumsum([0, *widths]))]
+        )
         self.n_codes = sum(column.n_codes for column in columns)
         self._is_plain = all(is_plain(column) for column in columns)
         self._embedded: list[tuple[int, int, slice]] = []
@@ -134,6 +138,14 @@ class Encoder:
                 setattr(self, name, value.to(device))
             elif isinstance(value, tuple):
                 setattr(self, name, tuple(part.to(device) for part in value))
+
+
+def _direct(column: Column, width: int, start: int) -> np.ndarray:
+    """Return the features of a column that outputs may see without a hidden layer between."""
+    places = np.arange(start, start + width)
+    if not isinstance(column, NumericColumn):
+        return places
+    return places[[0, *([width - 1] if column.missing else [])]]
 
 
 def _pairs(entries: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:

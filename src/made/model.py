@@ -62,7 +62,9 @@ class Model(nn.Module):
             slice(end - column.n_codes, end)
             for end, column in zip(code_ends, self.columns, strict=True)
         ]
-        self.network = MaskedAutoencoder(config, self._encoder.input_columns, output_columns)
+        self.network = MaskedAutoencoder(
+            config, self._encoder.input_columns, output_columns, self._encoder.direct_inputs
+        )
         self.points, self.biases = nn.ParameterDict(), nn.ParameterDict()
         for place, column in enumerate(self.columns):
             if is_embedded(column):

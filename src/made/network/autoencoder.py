@@ -77,15 +77,28 @@ class MaskedAutoencoder(nn.Module):
         The column of each input; a one-hot column has several inputs.
     output_columns : ndarray of int, shape (n_outputs,)
         The column of each output; a family with several parameters has several outputs.
+    direct_inputs : ndarray of int, optional
+        The inputs that direct connections to the outputs come from, ascending; by default all.
     """
 
     def __init__(
-        self, config: NetworkConfig, input_columns: np.ndarray, output_columns: np.ndarray
+        self,
+        config: NetworkConfig,
+        input_columns: np.ndarray,
+        output_columns: np.ndarray,
+        direct_inputs: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.input_columns = input_columns
         self.output_columns = output_columns
+        everything = np.arange(len(input_columns))
+        self.direct_inputs = everything if direct_inputs is None else direct_inputs
+        self._direct = (
+            None
+            if len(self.direct_inputs) == len(everything)
+            else torch.as_tensor(self.direct_inputs, device="cpu")
+        )
         n_inputs, n_outputs = len(input_columns), len(output_columns)
         widths = config.hidden
         redrawn = config.hidden_degrees == "redrawn"
@@ -104,16 +117,16 @@ class MaskedAutoencoder(nn.Module):
         self.readouts = nn.ModuleDict(
             {
                 source: MaskedLinear(n_in, n_outputs, bias=False, conditioning=config.conditioning)
-                for source, n_in in self._sources(n_inputs).items()
+                for source, n_in in self._sources().items()
             }
         )
         self.output_bias = nn.Parameter(torch.empty(n_outputs))
         self._activation = ACTIVATIONS[config.activation]
 
-    def _sources(self, n_inputs: int) -> dict[str, int]:
+    def _sources(self) -> dict[str, int]:
         """Return the sources of the outputs and their widths."""
         widths = self.config.hidden
-        sources = {FROM_INPUT: n_inputs} if self.config.direct_input else {}
+        sources = {FROM_INPUT: len(self.direct_inputs)} if self.config.direct_input else {}
         for layer, width in enumerate(widths):
             if self.config.direct_hidden or layer == len(widths) - 1:
                 sources[str(layer)] = width
@@ -218,7 +231,7 @@ class MaskedAutoencoder(nn.Module):
             (above, below, False) for above, below in zip(units, (inputs, *units), strict=False)
         ]
         for source in self.readouts:
-            below = inputs if source == FROM_INPUT else units[int(source)]
+            below = inputs[self.direct_inputs] if source == FROM_INPUT else units[int(source)]
             pairs.append((outputs, below, True))
         return pairs
 
@@ -243,7 +256,8 @@ class MaskedAutoencoder(nn.Module):
         """
         outputs = self.output_bias.expand(len(inputs), -1)
         if FROM_INPUT in self.readouts:
-            outputs = outputs + self.readouts[FROM_INPUT](inputs, wiring.readouts[FROM_INPUT])
+            direct = inputs if self._direct is None else inputs[:, self._direct.to(inputs.device)]
+            outputs = outputs + self.readouts[FROM_INPUT](direct, wiring.readouts[FROM_INPUT])
         activations, stream = inputs, inputs
         for layer, linear in enumerate(self.hidden):
             update = linear(activations, wiring.hidden[layer])

@@ -138,8 +138,10 @@ def order_network(
     readouts = []
     for name, linear in network.readouts.items():
         source = INPUTS if name == FROM_INPUT else int(name)
-        below = inputs if source == INPUTS else units[source]
-        readouts.append(_sorted_matrix(linear, columns, below, source, output_mask))
+        if source == INPUTS:
+            readouts.append(_direct_matrix(linear, columns, inputs, network.direct_inputs))
+        else:
+            readouts.append(_sorted_matrix(linear, columns, units[source], source, output_mask))
     if n_front is None:
         _check_finite(model)
     return OrderedNetwork(
@@ -183,6 +185,22 @@ class _Sorted:
         kept = in_order[: np.searchsorted(in_order, highest, side="right")]
         places = slice(0, len(kept)) if order is None else torch.as_tensor(order[: len(kept)])
         return cls(places, kept)
+
+
+def _direct_matrix(
+    linear: nn.Module, above: _Sorted, inputs: _Sorted, direct: np.ndarray
+) -> OrderedMatrix:
+    """Return the matrix from all inputs to the outputs, zero where an input has no connection."""
+    n_inputs = len(inputs.degrees)
+    places = np.arange(n_inputs) if isinstance(inputs.places, slice) else inputs.places.numpy()
+    kept = np.flatnonzero(np.isin(places, direct))
+    own = torch.as_tensor(np.searchsorted(direct, places[kept]))
+    matrix = _sorted_matrix(linear, above, _Sorted(own, inputs.degrees[kept]), INPUTS, output_mask)
+    if len(kept) == n_inputs:
+        return matrix
+    weight = matrix.weight.new_zeros(len(matrix.weight), n_inputs)
+    weight[:, torch.as_tensor(kept, device=weight.device)] = matrix.weight
+    return OrderedMatrix(weight, matrix.shift, INPUTS)
 
 
 def _sorted_matrix(
