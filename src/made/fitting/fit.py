@@ -85,6 +85,9 @@ def fit_table(
     budget = Budget(training_seconds, max_epochs, used_seconds=used_seconds)
     seed = check_seed(seed)
     chosen = resolve(preset, {"orderings": orderings, **options})
+    if questions:
+        # Where little is known, few hidden units are there to say what follows.
+        chosen.setdefault("direct_input", True)
     seconds_between = parse_duration(checkpoint_every)
     if checkpoint is not None:
         checkpoint = _check_checkpoint(checkpoint, resume)
