@@ -1,6 +1,7 @@
 """Runs the Python of a page, block after block, and compares what it prints with what stands there.
 
-A block's output follows it in lines that begin with `#>`. `python tests/pages.py PAGE` writes it anew.
+A block's output follows it in lines that begin with `#>`; `python tests/pages.py PAGE` writes it
+anew.
 """
 
 from __future__ import annotations

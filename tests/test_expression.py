@@ -20,7 +20,6 @@ from made.errors import QuestionError
 from made.queries.events import boxes_of, columns_of, event_of, event_of_cells, holds
 from made.queries.expression import (
     Comparison,
-    Connection,
     IsMissing,
     Membership,
     Negation,
@@ -210,7 +209,7 @@ REFUSED: dict[str, tuple[int, str]] = {
     "city < 'Rome'": (0, "have no order: 'Bonn', 'Oslo', 'Rome'. Use == or in."),
     "age == '30'": (7, "'age' holds numbers, and this is none"), "day < 'soon'": (6, "is none"),
     "size > true": (7, "'size' holds numbers"), "day in ['NA']": (8, "'NA' means a missing cell"),
-    "day == 2020": (7, "'day' holds times counted in D, and 2020 is none. Write it like '2014-"),
+    "day == 2020": (7, "'day' holds times, and 2020 is none. Write it like '2014-"),
     "city == 'NA'": (8, "'NA' means a missing cell; write `city is missing`"),
 }  # fmt: skip
 

@@ -133,7 +133,7 @@ def test_intervals_of_estimates_cover(power: float, as_trained: bool) -> None:
     covered = [abs(one.value - truth) <= 1.96 * one.standard_error for one in answers]
     # 93% is asked; of 150 answers at 95% fewer than 90% are covered once in a few hundred tests.
     assert np.mean(covered) >= 0.9
-    spread = np.std([one.value for one in answers])
+    spread = float(np.std([one.value for one in answers]))
     assert np.mean([one.standard_error for one in answers]) == pytest.approx(spread, rel=0.35)
     assert np.mean([one.value for one in answers]) == pytest.approx(truth, abs=4 * spread)
 

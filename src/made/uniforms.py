@@ -47,6 +47,13 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
+def check_n_rows(n_rows: int) -> int:
+    """Return a number of rows to draw as an int of at least 0, or raise `OptionError`."""
+    if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
+        raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
+    return int(n_rows)
+
+
 def generator(seed: int, purpose: int, *indices: int) -> np.random.Generator:
     """Return the generator that belongs to ``(seed, purpose, *indices)``.
 

@@ -86,6 +86,11 @@ def query(
     name = event.strip().removeprefix("`").removesuffix("`")
     with using_threads(threads):
         if name in density.columns:
+            if rows is not None or orderings is not None:
+                raise OptionError(
+                    "--rows and --orderings are for events; a column's distribution has no use for "
+                    "them."
+                )
             found = density.conditional(
                 name, given, n_draws=max_draws, seed=seed, ensemble=ensemble, method=method
             )
@@ -285,6 +290,7 @@ def _columns_of(found: Any, columns: dict[str, Any], names: list[str]) -> dict[s
 
     if isinstance(found, list):
         parts = [_columns_of(one, columns, names) for one in found]
+        _check_free(["draw"], parts[0])
         numbers = np.repeat(np.arange(1, len(parts) + 1), len(next(iter(parts[0].values()))))
         return {"draw": numbers} | {name: _joined([part[name] for part in parts])
                                     for name in parts[0]}  # fmt: skip
@@ -292,11 +298,23 @@ def _columns_of(found: Any, columns: dict[str, Any], names: list[str]) -> dict[s
         limits = {}
         for ending, frame in (("low", found.low), ("high", found.high)):
             own = _columns_of(frame, {}, names)
-            limits |= {f"{name}_{ending}": own[name] for name in own}
-        return _columns_of(found.filled, columns, names) | dict(sorted(limits.items()))
+            limits |= {(name, ending): own[name] for name in own}
+        filled = _columns_of(found.filled, columns, names)
+        # Beside each other: the low limit of a column, then its high one.
+        order = sorted(limits, key=lambda key: (names.index(key[0]), key[1] == "high"))
+        _check_free(["_".join(key) for key in order], filled)
+        return filled | {"_".join(key): limits[key] for key in order}
     if isinstance(found, np.ndarray):
         return columns | {name: found[:, d] for d, name in enumerate(names)}
     return columns | {name: found.column(name) for name in found.column_names}
+
+
+def _check_free(added: list[str], columns: dict[str, Any]) -> None:
+    for name in added:
+        if name in columns:
+            raise OptionError(
+                f"The data has a column {name!r}, which is what the result would add. Rename it."
+            )
 
 
 def _joined(parts: list[Any]) -> Any:

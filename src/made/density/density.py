@@ -16,7 +16,7 @@ from made import modelfile
 from made.certificate import Certificate
 from made.combining import Verification, combine_again, verify
 from made.density.questions import Questions
-from made.density.sampling import check_n_rows, sampler
+from made.density.sampling import sampler
 from made.ensemble import Certification
 from made.ensemble.ensemble import Normalizer
 from made.errors import OptionError
@@ -32,7 +32,7 @@ from made.table import (
     values_of,
 )
 from made.training.options import parse_duration
-from made.uniforms import check_seed
+from made.uniforms import check_n_rows, check_seed
 
 
 class Density(Questions):

@@ -95,7 +95,8 @@ def fit(
         of equal weights where nothing is clearly better.
     questions : bool
         The model will be asked for conditionals: train on all orderings, so that any evidence can
-        come first, and keep the mixture, whose answers are exact.
+        come first, with direct connections, and keep the mixture, whose answers are exact (unless
+        ``combine`` names another combination).
     hidden : sequence of int, optional
         Widths of the hidden layers; by default (500, 500) for tables of bits, else (100, 100) to
         (500, 500) by the number of rows.

@@ -19,7 +19,7 @@ from made.queries.events import Event, columns_of, event_of, event_of_cells, pla
 from made.queries.masses import Constraint, draw_particles, size_of, tiers_of
 from made.queries.probability import Answer, Method, probability
 from made.table import Schema, read_table, to_container, values_of_some
-from made.uniforms import MEMBER_CHOICE, check_seed, uniforms
+from made.uniforms import MEMBER_CHOICE, check_n_rows, check_seed, uniforms
 
 # A question ends when its standard error is at most this share of its answer, or its draws do.
 TOLERANCE, MAX_DRAWS = 0.02, 2**14
@@ -120,7 +120,7 @@ class Over:
         """
         if not self._ensemble.combination.is_mixture:
             raise OptionError("Below power 1 whole rows are drawn: sample(), then these columns.")
-        key = check_seed(seed)
+        key, n_rows = check_seed(seed), check_n_rows(n_rows)
         choice = uniforms(key, 0, n_rows, 1, MEMBER_CHOICE)[:, 0]
         drawn = uniforms(key, 0, n_rows, self._schema.n_columns)
         bounds = np.cumsum(self._first.group_weights)
@@ -180,8 +180,8 @@ def check_tolerance(tolerance: float) -> float:
     return float(tolerance)
 
 
-def check_draws(max_draws: int) -> int:
+def check_draws(n_draws: int, name: str = "max_draws") -> int:
     """Return a number of draws, or raise `OptionError`."""
-    if isinstance(max_draws, bool) or not isinstance(max_draws, (int, np.integer)) or max_draws < 1:
-        raise OptionError(f"max_draws must be a whole number of at least 1; got {max_draws!r}.")
-    return int(max_draws)
+    if isinstance(n_draws, bool) or not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+        raise OptionError(f"{name} must be a whole number of at least 1; got {n_draws!r}.")
+    return int(n_draws)

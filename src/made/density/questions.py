@@ -6,13 +6,13 @@ Knows frames in and out, and what a user's words mean.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from made.columns import Column
+from made.columns import Column, DatetimeColumn, NumericColumn
 from made.density.over import (
     MAX_DRAWS,
     TOLERANCE,
@@ -30,7 +30,7 @@ from made.queries.asking import conditional_of, conditional_of_rows
 from made.queries.conditional import Conditional
 from made.queries.events import Event, event_of, place_of
 from made.queries.explanation import explain
-from made.queries.imputation import draw_holes, impute
+from made.queries.imputation import check_point, draw_holes, impute
 from made.queries.probability import Answer, Method, order_columns, probability
 from made.queries.scoring import log_prob_given, order_disagreement
 from made.table import fill, frame_of, read_table, value_of, values_of, values_of_some
@@ -61,8 +61,8 @@ class ExplainedCell:
 class Imputation:
     """A filled table, and the limits of what stood in its holes.
 
-    ``low`` and ``high`` are frames of numbers with a column for each numeric one: NaN where a cell
-    was observed.
+    ``low`` and ``high`` are frames with a column for each one of numbers or times: NaN, or NaT,
+    where a cell was observed.
     """
 
     filled: Any
@@ -241,7 +241,7 @@ class Questions:
         place = place_of(column, schema)
         if given is None or isinstance(given, (str, Mapping)):
             return conditional_of(
-                source, place, evidence_of(given, schema), n_draws=check_draws(n_draws),
+                source, place, evidence_of(given, schema), n_draws=check_draws(n_draws, "n_draws"),
                 seed=check_seed(seed), method=self._method(method),
             )  # fmt: skip
         table = read_table(given)
@@ -319,13 +319,18 @@ class Questions:
             raise OptionError("Ask for draws or for an interval, not both.")
         if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 0:
             raise OptionError(f"draws must be a whole number of at least 0; got {draws!r}.")
+        check_point(numbers)
+        if interval is not None and (
+            isinstance(interval, bool)
+            or not isinstance(interval, (int, float))
+            or not 0 < interval < 1
+        ):
+            raise OptionError(f"interval must lie between 0 and 1; got {interval!r}.")
         table = read_table(data)
         values = values_of(table, schema, unseen, unknown=True).astype(np.float64)
         if draws:
             tables = draw_holes(source, values, int(draws), check_seed(seed), progress)
             return [fill(table, schema, one) for one in tables]
-        if interval is not None and not 0 < interval < 1:
-            raise OptionError(f"interval must lie between 0 and 1; got {interval!r}.")
         found = impute(source, values, point=numbers, interval=interval, progress=progress)
         filled = fill(table, schema, found.values)
         if found.low is None or found.high is None:
@@ -367,7 +372,9 @@ class Questions:
                     f"The row has no {missing[0]!r}: give a cell for every column, None where it "
                     "is missing."
                 )
-            cells = [value_of(column, row[column.name]) for column in schema.columns]
+            for name in row:
+                place_of(name, schema)
+            cells = [value_of(column, row[column.name], unseen) for column in schema.columns]
             values = np.array([cells])
         else:
             values = values_of(read_table(row), schema, unseen).astype(np.float64)
@@ -399,6 +406,7 @@ class Questions:
         columns : sequence of str
         """
         schema = self._fitted.schema
+        columns = [columns] if isinstance(columns, str) else columns
         places = [place_of(name, schema) for name in columns]
         values = torch.as_tensor(values_of(read_table(rows), schema, "rare"))
         return order_disagreement(self._fitted.ensemble, values, places)
@@ -450,14 +458,16 @@ class Questions:
                 )
 
     def _limits(self, table: Table, limits: np.ndarray) -> Any:
-        names = [
-            (column.name, d)
-            for d, column in enumerate(self._fitted.schema.columns)
-            if column.kind in ("integer", "continuous", "datetime")
-        ]
         if table.names is None:
             return limits
-        return frame_of({name: limits[:, d] for name, d in names}, table.container, table.index)
+        cells = {
+            column.name: natural_cells(replace(column, format=""), limits[:, d])
+            if isinstance(column, DatetimeColumn)
+            else limits[:, d]
+            for d, column in enumerate(self._fitted.schema.columns)
+            if isinstance(column, NumericColumn)
+        }
+        return frame_of(cells, table.container, table.index)
 
 
 def _cell(column: Column, value: float) -> Any:

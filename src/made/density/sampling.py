@@ -43,10 +43,3 @@ def sampler(ensemble: Ensemble, method: str, evidence: Event) -> Callable[..., n
             # Exact draws need to know how many candidates are taken.
             source.certify(Certification(max_draws=_CERTIFYING_DRAWS))
     return source.sample if method == "exact" else source.sample_annealed
-
-
-def check_n_rows(n_rows: int) -> int:
-    """Return the number of rows, or raise `OptionError`."""
-    if isinstance(n_rows, bool) or not isinstance(n_rows, (int, np.integer)) or n_rows < 0:
-        raise OptionError(f"The number of rows to draw must be at least 0, got {n_rows!r}.")
-    return int(n_rows)

@@ -24,7 +24,7 @@ from made.queries.events import region_of_value
 from made.queries.probability import Method
 from made.table import value_of
 from made.table.containers import natural_cells
-from made.uniforms import QUESTIONS, uniforms
+from made.uniforms import QUESTIONS, check_n_rows, uniforms
 
 _BISECTIONS = 80
 MISSING = Region((), missing=True)
@@ -89,6 +89,8 @@ class Conditional(ABC):
         """Return the probability of a value of at most ``value``, in the column's own units."""
         self._check_numbers("A cdf")
         at = value_of(self.column, value)
+        if np.isnan(at):
+            raise QuestionError("A missing cell is neither above nor below: ask for missing.")
         below = self.mass_of(Region((Interval(-np.inf, at),)))
         return self._told(below / self._present)
 
@@ -124,11 +126,16 @@ class Conditional(ABC):
         -------
         ndarray, shape (n_rows,) or (n_evidence, n_rows)
         """
+        n_rows = check_n_rows(n_rows)
         many = self.repeated(n_rows)
         n_all = n_rows * self.n_evidence
         drawn = uniforms(seed, 0, n_all, 2, QUESTIONS)
         cells = natural_cells(self.column, many.draw_values(drawn[:, 0], drawn[:, 1]))
         return cells if self.is_single else cells.reshape(self.n_evidence, n_rows)
+
+    @abstractmethod
+    def log_prob(self, value: Any) -> Any:
+        """Return the log mass, or log density, of a value (or one for each row), in nats."""
 
     @abstractmethod
     def mode_values(self) -> np.ndarray:
@@ -202,12 +209,11 @@ class FamilyMixture(Conditional):
     def n_evidence(self) -> int:
         return len(self.weights)
 
-    def log_prob(self, value: object) -> Any:
-        """Return the log mass, or log density, of a value (or one for each row), in nats."""
-        if self.is_single or np.ndim(value) == 0:  # type: ignore[arg-type]
+    def log_prob(self, value: Any) -> Any:
+        if self.is_single or np.ndim(value) == 0:
             values = np.full(len(self.weights), value_of(self.column, value))
         else:
-            values = np.array([value_of(self.column, cell) for cell in value])  # type: ignore[attr-defined]
+            values = np.array([value_of(self.column, cell) for cell in value])
         return self._told(self.log_prob_of_values(values))
 
     def log_prob_of_values(self, values: np.ndarray) -> np.ndarray:
@@ -362,8 +368,7 @@ class WeightedValues(Conditional):
     values: np.ndarray
     weights: np.ndarray
 
-    def log_prob(self, value: object) -> Any:
-        """Return the log mass of a value, in nats; a density cannot be told from draws."""
+    def log_prob(self, value: Any) -> Any:
         if isinstance(self.column, NumericColumn) and not self.column.discrete:
             raise QuestionError(
                 "Draws tell no density. Ask for cdf, quantile or mean, or ask the mixture "

@@ -56,6 +56,12 @@ class Disjunction:
 # True is the sure event, False the impossible one.
 Event = Within | Complement | Conjunction | Disjunction | bool
 
+# The microseconds in a unit of time.
+_MICROSECONDS = {
+    "D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000,
+    "us": 1, "ns": 1e-3,
+}  # fmt: skip
+
 # The region of each column that an event restricts; others are free.
 Box = dict[int, Region]
 
@@ -79,7 +85,9 @@ def event_of_cells(cells: Mapping[str, Any], schema: Schema) -> Event:
         try:
             value = value_of(schema.columns[column], cell)
         except DataError as error:
-            raise QuestionError(str(error)) from error
+            # Evidence is about what is known.
+            message = str(error).replace(' Refit, or pass unseen="rare".', "")
+            raise QuestionError(message) from error
         parts.append(Within(column, region_of_value(value)))
     return Conjunction(tuple(parts)) if parts else True
 
@@ -157,16 +165,18 @@ class _Binding:
                     self._text, position, f"Column {column.name!r} holds numbers, and this is none."
                 )
             return float(literal)
-        # A date in an event may be written in any known form.
-        free = replace(column, format="") if isinstance(column, DatetimeColumn) else column
+        # A date in an event may be written in any known form, and finer than the column is.
+        is_time = isinstance(column, DatetimeColumn)
+        free = replace(column, format="", unit="us") if is_time else column
         try:
             value = value_of(free, literal)
+            value /= _MICROSECONDS[column.unit] if is_time else 1
         except DataError as error:
             message = str(error)
             if isinstance(column, DatetimeColumn):
                 message = (
-                    f"Column {column.name!r} holds times counted in {column.unit}, and {literal!r} "
-                    "is none. Write it like '2014-12-31' or '2014-12-31 23:59'."
+                    f"Column {column.name!r} holds times, and {literal!r} is none. Write it like "
+                    "'2014-12-31' or '2014-12-31 23:59'."
                 )
             if isinstance(column, (BinaryColumn, CategoricalColumn)):
                 known = [str(level) for level in column.levels]

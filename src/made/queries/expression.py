@@ -19,7 +19,7 @@ from made.errors import QuestionError
 Literal = str | float | int | bool
 
 # What people write by hand is far below; deeper nesting would exhaust the stack.
-_MAX_LENGTH, _MAX_DEPTH = 20_000, 50
+_MAX_LENGTH, _MAX_DEPTH, _MAX_DIGITS = 20_000, 50, 18
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
@@ -300,7 +300,8 @@ class _Parser:
         token = self._next
         if token.kind == "number":
             self._take()
-            is_whole = token.text.isdecimal()
+            # Numbers of more digits than any column holds exactly are floats, or infinite.
+            is_whole = token.text.isdecimal() and len(token.text) <= _MAX_DIGITS
             return _Value(sign * (int(token.text) if is_whole else float(token.text)), position)
         if token.kind == "text":
             self._take()

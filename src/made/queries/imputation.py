@@ -52,6 +52,12 @@ class Imputed:
     shares: tuple[np.ndarray, np.ndarray] | None = None
 
 
+def check_point(point: str) -> None:
+    """Raise `OptionError` unless numbers can be filled by ``point``."""
+    if point not in POINTS:
+        raise OptionError(f"numbers must be one of {', '.join(POINTS)}; got {point!r}.")
+
+
 def impute(
     ensemble: Ensemble,
     values: np.ndarray,
@@ -80,8 +86,7 @@ def impute(
         How many members are asked, those of the largest weights: they differ in the order of the
         observed columns alone.
     """
-    if point not in POINTS:
-        raise OptionError(f"numbers must be one of {', '.join(POINTS)}; got {point!r}.")
+    check_point(point)
     watch = progress or NoProgress()
     result = Imputed(
         values.copy(),

@@ -61,7 +61,7 @@ def to_container(values: np.ndarray, schema: Schema) -> Any:
 
         return pyarrow.table(named_columns(values, schema))
     library = _library(kind)
-    convert = _pandas_series if kind == "pandas" else _polars_series
+    convert = pandas_series if kind == "pandas" else polars_series
     return library.DataFrame(
         {
             column.name: convert(library, column, values[:, d])
@@ -205,7 +205,8 @@ def _natural_is_number(column: Column) -> bool:
     return not isinstance(column, DatetimeColumn)
 
 
-def _pandas_series(pandas: Any, column: Column, values: np.ndarray) -> Any:
+def pandas_series(pandas: Any, column: Column, values: np.ndarray) -> Any:
+    """Return the cells of one column as a pandas series, of the type that came in if it can be."""
     dtype = column.dtype
     if dtype in ("category", "category, ordered") and isinstance(
         column, (BinaryColumn, CategoricalColumn)
@@ -243,7 +244,8 @@ def _pandas_series(pandas: Any, column: Column, values: np.ndarray) -> Any:
         return series
 
 
-def _polars_series(polars: Any, column: Column, values: np.ndarray) -> Any:
+def polars_series(polars: Any, column: Column, values: np.ndarray) -> Any:
+    """Return the cells of one column as a polars series, of the type that came in if it can be."""
     dtype = column.dtype
     if dtype in _TEXTS:
         array = _as_texts(natural_cells(column, values)).tolist()

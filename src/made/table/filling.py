@@ -13,7 +13,7 @@ import numpy as np
 
 from made.columns import Column
 from made.errors import DataError
-from made.table.containers import arrow_cells, natural_cells
+from made.table.containers import arrow_cells, natural_cells, pandas_series, polars_series
 from made.table.frames import Table
 from made.table.parsing import arrow_compute
 from made.table.schema import Schema
@@ -76,15 +76,33 @@ def _filled_pandas(frame: Any, fillings: Fillings) -> Any:
     result = frame.copy()
     for place, (column, rows, values) in fillings.items():
         series = frame.iloc[:, place].copy()
-        cells = natural_cells(column, values)
+        filled = pandas_series(pandas, column, values)
+        if isinstance(series.dtype, pandas.CategoricalDtype):
+            result.isetitem(place, _filled_categories(series, rows, filled.astype(object)))
+            continue
         try:
-            series.iloc[rows] = cells
+            if pandas.api.types.is_float_dtype(series.dtype):
+                filled = filled.astype(series.dtype)
+            series.iloc[rows] = filled.array
         except (TypeError, ValueError):
-            # A type that has no place for these cells: texts among numbers, new categories.
+            # A type that has no place for these cells: texts among numbers.
             series = series.astype(object)
-            series.iloc[rows] = cells
-        result.isetitem(place, pandas.Series(series, index=frame.index))
+            series.iloc[rows] = filled.astype(object).array
+        result.isetitem(place, series)
     return result
+
+
+def _filled_categories(series: Any, rows: np.ndarray, filled: Any) -> Any:
+    """Return a column of categories, filled; categories that it does not list are added."""
+    import pandas
+
+    listed = set(series.cat.categories)
+    new = [level for level in dict.fromkeys(filled.dropna()) if level not in listed]
+    series = series.cat.add_categories(new) if new else series
+    codes = series.cat.codes.to_numpy(np.int64, copy=True)
+    codes[rows] = series.cat.categories.get_indexer(list(filled))
+    categories = pandas.Categorical.from_codes(codes, dtype=series.dtype)
+    return pandas.Series(categories, index=series.index, name=series.name)
 
 
 def _filled_polars(frame: Any, fillings: Fillings) -> Any:
@@ -93,7 +111,7 @@ def _filled_polars(frame: Any, fillings: Fillings) -> Any:
     series = [frame.to_series(place) for place in range(frame.width)]
     for place, (column, rows, values) in fillings.items():
         own = series[place]
-        cells = polars.Series(natural_cells(column, values).tolist())
+        cells = polars_series(polars, column, values)
         try:
             series[place] = own.scatter(rows, cells.cast(own.dtype))
         except polars.exceptions.PolarsError:
@@ -115,12 +133,28 @@ def _filled_arrow(frame: Any, fillings: Fillings) -> Any:
         cells = arrow_cells(column, values)
         kind = own.type
         if pyarrow.types.is_dictionary(kind):
-            own = own.cast(kind.value_type)
-        try:
-            replaced = compute.replace_with_mask(own, mask, cells.cast(own.type))
-        except pyarrow.ArrowException:
-            replaced = compute.replace_with_mask(own.cast(cells.type), mask, cells)
-        if pyarrow.types.is_dictionary(kind):
-            replaced = replaced.dictionary_encode()
-        frame = frame.set_column(place, frame.schema.names[place], replaced)
+            replaced = _filled_dictionary(own, mask, cells)
+        else:
+            try:
+                replaced = compute.replace_with_mask(own, mask, cells.cast(own.type))
+            except pyarrow.ArrowException:
+                replaced = compute.replace_with_mask(own.cast(cells.type), mask, cells)
+        field = frame.schema.field(place).with_type(replaced.type).with_nullable(True)
+        frame = frame.set_column(place, field, replaced)
     return frame
+
+
+def _filled_dictionary(own: Any, mask: np.ndarray, cells: Any) -> Any:
+    """Return a column of categories, filled; categories that it does not list are added."""
+    import pyarrow
+
+    compute = arrow_compute()
+    kind, known = own.type, own.dictionary
+    if pyarrow.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    cells = cells.cast(kind.value_type)
+    new = compute.unique(cells.filter(compute.invert(compute.is_in(cells, value_set=known))))
+    listed = pyarrow.concat_arrays([known, new]) if len(new) else known
+    places = compute.index_in(cells, value_set=listed).cast(kind.index_type)
+    indices = compute.replace_with_mask(own.indices, mask, places)
+    return pyarrow.DictionaryArray.from_arrays(indices, listed, ordered=kind.ordered)

@@ -128,8 +128,7 @@ def values_of(
            [ 1.,  5.],
            [ 0., nan]])
     """
-    if unseen not in ("error", "rare"):
-        raise OptionError(f'unseen must be "error" or "rare", got {unseen!r}.')
+    allowed = check_unseen(unseen)
     table = table.with_na(schema.na)
     places = schema.places_in(table.names, table.n_columns)
     if schema.is_bits and table.is_bits:
@@ -137,7 +136,7 @@ def values_of(
         return table.matrix[:, places].astype(np.uint8)
     values = np.empty((table.n_rows, schema.n_columns), dtype=np.float64)
     for d, (column, place) in enumerate(zip(schema.columns, places, strict=True)):
-        of_column = _values_of_column(column, table.cells(place), unseen == "rare")
+        of_column = _values_of_column(column, table.cells(place), allowed)
         missing = np.isnan(of_column)
         if missing.any() and not column.missing and not unknown:
             raise DataError(
@@ -170,8 +169,8 @@ def values_of_some(table: Table, schema: Schema, columns: Sequence[int]) -> np.n
     return values
 
 
-def value_of(column: Column, cell: object) -> float:
-    """Return the value of one cell, NaN where it is missing.
+def value_of(column: Column, cell: object, unseen: str = "error") -> float:
+    """Return the value of one cell, NaN where it is missing; ``unseen`` as in `values_of`.
 
     Raises
     ------
@@ -179,7 +178,14 @@ def value_of(column: Column, cell: object) -> float:
         If the column cannot have it.
     """
     cells = cells_of_array(column.name, np.array([cell], dtype=object), MISSING_TEXTS)
-    return float(_values_of_column(column, cells, allowed=False)[0])
+    return float(_values_of_column(column, cells, check_unseen(unseen))[0])
+
+
+def check_unseen(unseen: str) -> bool:
+    """Return whether levels may be unseen, or raise `OptionError`."""
+    if unseen not in ("error", "rare"):
+        raise OptionError(f'unseen must be "error" or "rare", got {unseen!r}.')
+    return unseen == "rare"
 
 
 def _values_of_column(column: Column, cells: Cells, allowed: bool) -> np.ndarray:
