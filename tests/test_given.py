@@ -12,14 +12,15 @@ from made.conditionals import Interval, Region
 from made.ensemble import Certification, Combination, Ensemble, Members, given
 from made.errors import OptionError, QuestionError
 from made.queries.asking import conditional_of, conditional_of_rows
-from made.queries.conditional import FamilyMixture, WeightedValues
 from made.queries.drawing import draw_given
 from made.queries.events import Conjunction, Event, Within, holds, region_of_value, values_of_event
 from made.queries.explanation import explain
+from made.queries.family_mixture import FamilyMixture
 from made.queries.imputation import draw_holes, impute
 from made.queries.probability import order_columns
 from made.queries.scoring import log_prob_given, order_disagreement
 from made.queries.trained import check_orders
+from made.queries.weighted_values import WeightedValues
 from test_fronts import all_rows
 from test_probability import SMALL, ensemble_of, random_event
 

@@ -15,7 +15,7 @@ import torch
 from made import modelfile
 from made.certificate import Certificate
 from made.combining import Verification, combine_again, verify
-from made.density.questions import Questions
+from made.density.completions import Completions
 from made.density.sampling import sampler
 from made.ensemble import Certification
 from made.ensemble.ensemble import Normalizer
@@ -35,7 +35,7 @@ from made.training.options import parse_duration
 from made.uniforms import check_n_rows, check_seed
 
 
-class Density(Questions):
+class Density(Completions):
     """An exact, normalised joint density over the columns of a table.
 
     p(x) = ( sum_k w_k q_k(x)^a )^(1/a) / Z with members q_k(x) = prod_t p_k(x_[t] | x_[1..t-1]),

@@ -14,12 +14,14 @@ from made.columns import Column
 from made.conditionals import ConditionalFamily, Region
 from made.ensemble import Beginning, Beginnings, Ensemble
 from made.errors import QuestionError
-from made.queries.conditional import Conditional, FamilyMixture, WeightedValues
+from made.queries.conditional import Conditional
 from made.queries.events import Event, boxes_of, columns_of
-from made.queries.imputation import conditionals_after
+from made.queries.family_mixture import FamilyMixture
+from made.queries.following import conditionals_after
 from made.queries.masses import Constraint, draw_particles, finite_values
 from made.queries.pools import pool_ratios, pool_rows
 from made.queries.probability import Method, order_columns, points_of
+from made.queries.weighted_values import WeightedValues
 from made.uniforms import PARTICLES, derived_seed, uniforms
 
 _MOST_BOXES = 64

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from made.ensemble import Ensemble
-from made.queries.imputation import conditionals_after
+from made.queries.following import conditionals_after
 
 
 @dataclass(frozen=True)

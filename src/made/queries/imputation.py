@@ -15,12 +15,13 @@ from torch import Tensor
 
 from made.columns import BinaryColumn, CategoricalColumn, Column, IntegerColumn, NumericColumn
 from made.ensemble import Beginnings, Ensemble
-from made.ensemble.combination import power_mean
 from made.ensemble.draws import choose
 from made.errors import OptionError
 from made.ordered.stepwise import walk
 from made.progress import NoProgress, Progress
-from made.queries.conditional import FamilyMixture, known_values
+from made.queries.conditional import known_values
+from made.queries.family_mixture import FamilyMixture
+from made.queries.following import Following
 from made.uniforms import CELLS, HOLES, MEMBER_CHOICE, derived_seed, uniforms
 
 # Parameters of a column's holes that are kept before they are looked at: 64 MB.
@@ -122,7 +123,7 @@ def impute(
                     for share, value in zip(result.shares, (before, at), strict=True):
                         share[rows, column] = conditional.cdf_of_values(value)
 
-    holes_of = _Holes(asked, values)
+    holes_of = Following(asked, values)
     for rows, observed, holes, done in _patterns(values, watch):
         found = holes_of.conditionals(rows, observed, holes)
         for column, conditional in found.items():
@@ -262,81 +263,6 @@ def _patterns(values: np.ndarray, watch: Progress):
                 np.flatnonzero(pattern).tolist(),
                 int(starts[number + 1]),
             )
-
-
-class _Holes:
-    """Finds the distributions of holes; what models read of the rows is computed once."""
-
-    def __init__(self, ensemble: Ensemble, values: np.ndarray) -> None:
-        self._ensemble = ensemble
-        models = ensemble.members.models
-        rows = torch.as_tensor(np.asarray(values, dtype=np.float64))
-        # What stands in a hole is not looked at; it has to be something that can be encoded.
-        filled = torch.where(torch.isnan(rows), models[0].any_row(), rows)
-        self._codes = {id(model): model.codes(filled).to(torch.float32) for model in models}
-        self._features = {id(model): model.features(self._codes[id(model)]) for model in models}
-
-    @torch.no_grad()
-    def conditionals(
-        self, rows: np.ndarray, observed: list[int], holes: list[int]
-    ) -> dict[int, FamilyMixture]:
-        """Return the distribution of each hole right after the observed cells.
-
-        One pass a beginning serves all holes of a pattern.
-        """
-        beginnings = self._ensemble.first(observed)
-        places = torch.as_tensor(rows)
-        log_probs = np.zeros((len(rows), len(beginnings.groups)))
-        parts: dict[int, list] = {column: [] for column in holes}
-        for number, group in enumerate(beginnings.groups):
-            model = group.model
-            front = group.front(group.n_columns, holes)
-            outputs = front.outputs_of_features(self._features[id(model)][places])
-            terms = model.terms(front.by_column(outputs), self._codes[id(model)][places])
-            log_probs[:, number] = terms[:, observed].double().sum(1).cpu().numpy()
-            for column in holes:
-                parameters = front.parameters(outputs, column)
-                parts[column].append((model.families[column], parameters[:, None]))
-        return _mixtures(beginnings, log_probs, parts)
-
-
-@torch.no_grad()
-def conditionals_after(
-    beginnings: Beginnings, values: Tensor, columns: list[int]
-) -> dict[int, FamilyMixture]:
-    """Return the distribution of each of ``columns`` right after the beginnings, row by row."""
-    log_probs = np.zeros((len(values), len(beginnings.groups)))
-    parts: dict[int, list] = {column: [] for column in columns}
-    for place, group in enumerate(beginnings.groups):
-        front = group.front(group.n_columns, columns)
-        own = values[:, torch.as_tensor(group.order, dtype=torch.int64)]
-        outputs = front.outputs(own)
-        if group.n_columns:
-            terms = front.log_conditionals(own, outputs)
-            log_probs[:, place] = terms.double().sum(1).cpu().numpy()
-        for column in columns:
-            parameters = front.parameters(outputs, column)
-            parts[column].append((group.model.families[column], parameters[:, None]))
-    return _mixtures(beginnings, log_probs, parts)
-
-
-def _mixtures(
-    beginnings: Beginnings, log_probs: np.ndarray, parts: dict[int, list]
-) -> dict[int, FamilyMixture]:
-    """Return mixtures whose weights are updated by the evidence, given its log-probabilities."""
-    joint = log_probs + np.log(beginnings.group_weights)
-    total = power_mean(log_probs, beginnings.group_weights, 1.0)
-    # A row that cannot be is filled by the weights as they were.
-    possible = np.isfinite(total)[:, None]
-    with np.errstate(invalid="ignore"):
-        weights = np.where(possible, np.exp(joint - total[:, None]), beginnings.group_weights)
-    columns = beginnings.members.models[0].columns
-    return {
-        column: FamilyMixture(
-            columns[column], False, True, "orderings", None, tuple(of_column), weights
-        )
-        for column, of_column in parts.items()
-    }
 
 
 def _point(conditional: FamilyMixture, point: str) -> np.ndarray:

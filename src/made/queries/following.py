@@ -1,0 +1,99 @@
+"""What comes right after known cells: the distribution of any other column, one pass a beginning.
+
+Knows ensembles and values; knows nothing of holes, events or frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from made.ensemble import Beginnings, Ensemble
+from made.ensemble.combination import power_mean
+from made.queries.family_mixture import FamilyMixture
+
+
+class Following:
+    """Distributions of cells right after the known ones of their row, for many sets of these.
+
+    What models read of the rows is computed once.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        A mixture.
+    values : ndarray of float64, shape (n_rows, n_columns)
+        NaN where nothing is known.
+    """
+
+    def __init__(self, ensemble: Ensemble, values: np.ndarray) -> None:
+        self._ensemble = ensemble
+        models = ensemble.members.models
+        rows = torch.as_tensor(np.asarray(values, dtype=np.float64))
+        # What stands in a hole is not looked at; it has to be something that can be encoded.
+        filled = torch.where(torch.isnan(rows), models[0].any_row(), rows)
+        self._codes = {id(model): model.codes(filled).to(torch.float32) for model in models}
+        self._features = {id(model): model.features(self._codes[id(model)]) for model in models}
+
+    @torch.no_grad()
+    def conditionals(
+        self, rows: np.ndarray, observed: list[int], holes: list[int]
+    ) -> dict[int, FamilyMixture]:
+        """Return the distribution of each hole right after the observed cells.
+
+        One pass a beginning serves all holes of a pattern.
+        """
+        beginnings = self._ensemble.first(observed)
+        places = torch.as_tensor(rows)
+        log_probs = np.zeros((len(rows), len(beginnings.groups)))
+        parts: dict[int, list] = {column: [] for column in holes}
+        for number, group in enumerate(beginnings.groups):
+            model = group.model
+            front = group.front(group.n_columns, holes)
+            outputs = front.outputs_of_features(self._features[id(model)][places])
+            terms = model.terms(front.by_column(outputs), self._codes[id(model)][places])
+            log_probs[:, number] = terms[:, observed].double().sum(1).cpu().numpy()
+            for column in holes:
+                parameters = front.parameters(outputs, column)
+                parts[column].append((model.families[column], parameters[:, None]))
+        return _mixtures(beginnings, log_probs, parts)
+
+
+@torch.no_grad()
+def conditionals_after(
+    beginnings: Beginnings, values: Tensor, columns: list[int]
+) -> dict[int, FamilyMixture]:
+    """Return the distribution of each of ``columns`` right after the beginnings, row by row."""
+    log_probs = np.zeros((len(values), len(beginnings.groups)))
+    parts: dict[int, list] = {column: [] for column in columns}
+    for place, group in enumerate(beginnings.groups):
+        front = group.front(group.n_columns, columns)
+        own = values[:, torch.as_tensor(group.order, dtype=torch.int64)]
+        outputs = front.outputs(own)
+        if group.n_columns:
+            terms = front.log_conditionals(own, outputs)
+            log_probs[:, place] = terms.double().sum(1).cpu().numpy()
+        for column in columns:
+            parameters = front.parameters(outputs, column)
+            parts[column].append((group.model.families[column], parameters[:, None]))
+    return _mixtures(beginnings, log_probs, parts)
+
+
+def _mixtures(
+    beginnings: Beginnings, log_probs: np.ndarray, parts: dict[int, list]
+) -> dict[int, FamilyMixture]:
+    """Return mixtures whose weights are updated by the evidence, given its log-probabilities."""
+    joint = log_probs + np.log(beginnings.group_weights)
+    total = power_mean(log_probs, beginnings.group_weights, 1.0)
+    # A row that cannot be is filled by the weights as they were.
+    possible = np.isfinite(total)[:, None]
+    with np.errstate(invalid="ignore"):
+        weights = np.where(possible, np.exp(joint - total[:, None]), beginnings.group_weights)
+    columns = beginnings.members.models[0].columns
+    return {
+        column: FamilyMixture(
+            columns[column], False, True, "orderings", None, tuple(of_column), weights
+        )
+        for column, of_column in parts.items()
+    }
