@@ -100,6 +100,10 @@ def fit(
     orderings_per_step: Annotated[
         int | None, _training("Orderings whose mixture a minibatch is trained on (1).")
     ] = None,
+    order_penalty: Annotated[
+        float | None,
+        _training("Weight of what the orderings of a step disagree by; 2 or more a step (0)."),
+    ] = None,
     validation_members: Annotated[
         int | None, _training("Members that score the validation rows (all).")
     ] = None,
@@ -156,6 +160,7 @@ def fit(
             direct_input=direct_input, direct_hidden=direct_hidden, conditioning=conditioning,
             dropout=dropout, hidden_degrees=hidden_degrees, spread=spread,
             initialization=initialization, orderings_per_step=orderings_per_step,
+            order_penalty=order_penalty,
             validation_members=validation_members,
             batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate,
             weight_decay=weight_decay, warm_up=warm_up, schedule=schedule, clip_norm=clip_norm,

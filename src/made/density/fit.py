@@ -46,6 +46,7 @@ def fit(
     spread: str | None = None,
     initialization: str | None = None,
     orderings_per_step: int | None = None,
+    order_penalty: float | None = None,
     validation_members: int | None = None,
     batch_size: int | None = None,
     optimizer: str | None = None,
@@ -113,7 +114,7 @@ def fit(
     activation, residual, normalization, direct_input, direct_hidden, conditioning, dropout, \
 hidden_degrees, spread, initialization
         See `made.network.config.NetworkConfig`.
-    orderings_per_step, validation_members, batch_size, optimizer, learning_rate, \
+    orderings_per_step, order_penalty, validation_members, batch_size, optimizer, learning_rate, \
 weight_decay, warm_up, schedule, clip_norm, average_decay, patience, precision
         See `made.training.options.TrainingOptions`.
     schema : mapping or path, optional

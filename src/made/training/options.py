@@ -31,6 +31,9 @@ class TrainingOptions:
         Orderings whose mixture a minibatch is trained on. 1 trains members alone, E_x E_pi
         log q(x | pi); m trains toward their combination, E_x log mean_m q(x | pi_m), and a step
         costs m times as much.
+    order_penalty : float
+        Weight of the mean squared difference of log q(x) between orderings of one step, of which
+        there must be two or more: members then agree better, and say less well what each could.
     members : int
         Number of connectivities that form the ensemble and score the validation rows.
     validation_members : int or None
@@ -59,6 +62,7 @@ class TrainingOptions:
     seed: int = 0
     n_orderings: int | None = None
     orderings_per_step: int = 1
+    order_penalty: float = 0.0
     members: int = 16
     validation_members: int | None = None
     batch_size: int = 100
@@ -90,6 +94,7 @@ class TrainingOptions:
             ("weight_decay", 0.0, 1e3),
             ("clip_norm", 0.0, math.inf),
             ("average_decay", 0.0, 1 - 1e-12),
+            ("order_penalty", 0.0, 1e3),
         ):
             value = getattr(self, name)
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -98,6 +103,11 @@ class TrainingOptions:
                     f"{name} must be a number from {low:g} to {high:g}, got {value!r}."
                 )
         check_count("warm_up", self.warm_up, lowest=0)
+        if self.order_penalty and self.orderings_per_step < 2:
+            raise OptionError(
+                "order_penalty compares orderings within a step: it needs orderings_per_step of 2 "
+                "or more."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

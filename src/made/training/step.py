@@ -81,25 +81,36 @@ class TrainingStep:
         for group in self._optimizer.param_groups:
             group["lr"] = options.learning_rate * multiplier
         # Not through Fabric's module, which would try to convert the wiring too.
+        penalty: Tensor | float = 0.0
         with self._fabric.autocast():
             if options.orderings_per_step == 1:
                 log_prob = self._model(rows, self._wire(step), random).float().sum()
             else:
-                log_prob = self._mixture_log_prob(step, rows, random)
-        self._fabric.backward(-log_prob / len(rows))
+                terms = self._log_probs(step, rows, random)
+                log_prob = self._combined(terms).sum()
+                if options.order_penalty:
+                    # Over all pairs of orderings the mean square is twice the variance.
+                    penalty = options.order_penalty * 2 * terms.var(dim=0).mean()
+        self._fabric.backward(penalty - log_prob / len(rows))
         if options.clip_norm:
             self._clip(options.clip_norm)
         self._optimizer.step()
         return log_prob.detach()
 
-    def _mixture_log_prob(self, step: int, rows: Tensor, random: torch.Generator | None) -> Tensor:
-        """Return the summed log-probability of ``rows`` under the mixture of a few orderings."""
+    @staticmethod
+    def _combined(terms: Tensor) -> Tensor:
+        """Return log q(x) of each row under the mixture of a few orderings."""
+        return terms.logsumexp(dim=0) - math.log(len(terms))
+
+    def _log_probs(self, step: int, rows: Tensor, random: torch.Generator | None) -> Tensor:
+        """Return log q(x) of ``rows`` under each of a few orderings, (n_orderings, n_rows)."""
         count = self._options.orderings_per_step
-        terms = [
-            self._model(rows, self._wire(step * count + place), random).float().sum(dim=1)
-            for place in range(count)
-        ]
-        return (torch.stack(terms).logsumexp(dim=0) - math.log(count)).sum()
+        return torch.stack(
+            [
+                self._model(rows, self._wire(step * count + place), random).float().sum(dim=1)
+                for place in range(count)
+            ]
+        )
 
     def _wire(self, step: int) -> Wiring:
         network = self._model.network
