@@ -2,6 +2,7 @@
 
     python benchmarks/queries.py fit --cache DIR --budget 480      # one model a table
     python benchmarks/queries.py ask --cache DIR                   # 500 questions a table
+    python benchmarks/queries.py evidence --cache DIR              # draws with and without it
     python benchmarks/queries.py show --json benchmarks/results/queries.json
 
 Each question has 2 to 6 conditions, anchored on a random row: `==` for texts and for columns of
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness import Result, parser, report
+from harness import Result, in_turn, median_ratio, parser, report
 from tables_data import read_table
 
 TABLES = ("vehicle_thefts", "adult_census_train", "covertype_subset")
@@ -132,6 +133,31 @@ def ask(arguments: Any) -> None:
         (arguments.out / f"{name}.json").write_text(json.dumps(content))
 
 
+def evidence(arguments: Any) -> None:
+    """Time draws given values of some columns, in turn with draws of whole rows."""
+    import torch
+
+    import made
+
+    torch.set_num_threads(arguments.threads)
+    name, n_rows = "adult_census_train", 10_000
+    place = arguments.cache / f"{name}.made"
+    known = {"education": "Bachelors", "age": 40, "sex": "Female"}
+    made.load(place).sample(100)
+
+    # Each time from a model that has prepared nothing, since other evidence is another ordering.
+    def draw(given: dict[str, Any] | None) -> None:
+        made.load(place).sample(n_rows, given=given)
+
+    seconds = in_turn({"whole": lambda: draw(None), "given": lambda: draw(known)}, rounds=7)
+    content = {
+        "table": name, "rows": n_rows, "given": known, "seconds": seconds,
+        "ratio": median_ratio(seconds["given"], seconds["whole"]),
+    }  # fmt: skip
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "evidence.json").write_text(json.dumps(content))
+
+
 def duckdb_estimates(frame: pd.DataFrame) -> Any:
     """Return a function of a condition in SQL -> the rows that DuckDB's planner expects."""
     import duckdb
@@ -189,12 +215,18 @@ def show(arguments: Any) -> list[Result]:
             Result(f"{name}: answered exactly", float(lines["exact"].mean()), "share", None,
                    "higher"),
         ]  # fmt: skip
+    place = arguments.out / "evidence.json"
+    if place.exists():
+        content = json.loads(place.read_text())
+        what = f"draw {content['rows']} rows of {content['table']}"
+        given = f"given {len(content['given'])} columns / none"
+        results.append(Result(f"{what}, {given}", content["ratio"], "ratio", 1.0))
     return results
 
 
 def main() -> None:
     arguments = parser(__doc__ or "")
-    arguments.add_argument("what", choices=["fit", "ask", "show"])
+    arguments.add_argument("what", choices=["fit", "ask", "evidence", "show"])
     arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments.add_argument("--cache", type=Path, default=Path(".cache-questions"))
     arguments.add_argument("--out", type=Path, default=Path("benchmarks/results/queries"))
@@ -206,7 +238,7 @@ def main() -> None:
     if chosen.what == "show":
         report(show(chosen), chosen, ["made", "torch", "numpy", "pandas", "duckdb"])
     else:
-        {"fit": fit, "ask": ask}[chosen.what](chosen)
+        {"fit": fit, "ask": ask, "evidence": evidence}[chosen.what](chosen)
 
 
 if __name__ == "__main__":
