@@ -15,7 +15,7 @@ from made.conditionals import ConditionalFamily, Region
 from made.ensemble import Beginning, Beginnings, Ensemble
 from made.errors import QuestionError
 from made.queries.conditional import Conditional
-from made.queries.events import Event, boxes_of, columns_of
+from made.queries.events import Event, boxes_of, columns_of, no_mass
 from made.queries.family_mixture import FamilyMixture
 from made.queries.following import conditionals_after
 from made.queries.masses import Constraint, draw_particles, finite_values
@@ -53,18 +53,24 @@ def conditional_of(
             "an event instead, or give less."
         )
     constraints = [Constraint(box, points) for box in boxes]
-    if not ensemble.combination.is_mixture:
-        tiers = order_columns(columns, True, given)
-        beginnings = ensemble.first(*tiers)
-        return _of_pool(beginnings, column, constraints, n_draws, seed)
-    if method == "particles":
-        asked = [*columns_of(given), column]
-        beginnings = ensemble.first(asked, as_trained=True)
-        return _of_draws(beginnings, column, constraints, n_draws, seed, method)
-    beginnings = ensemble.first(*order_columns(columns, True, given))
-    return _of_cells(beginnings, column, constraints) or _of_particles(
-        beginnings, column, constraints, n_draws, seed
-    )
+    mixture = ensemble.combination.is_mixture
+    as_trained = mixture and method == "particles"
+    tiers = [[*columns_of(given), column]] if as_trained else order_columns(columns, True, given)
+    beginnings = ensemble.first(*tiers, as_trained=as_trained)
+    try:
+        if not mixture:
+            return _of_pool(beginnings, column, constraints, n_draws, seed)
+        if as_trained:
+            return _of_draws(beginnings, column, constraints, n_draws, seed, method)
+        return _of_cells(beginnings, column, constraints) or _of_particles(
+            beginnings, column, constraints, n_draws, seed
+        )
+    except _NoMassError:
+        raise no_mass(given, columns) from None
+
+
+class _NoMassError(Exception):
+    """All weights are zero."""
 
 
 def conditional_of_rows(
@@ -221,9 +227,7 @@ def _mixture(
 def _normalised(log_weights: np.ndarray) -> np.ndarray:
     largest = log_weights.max()
     if not np.isfinite(largest):
-        raise QuestionError(
-            "The evidence has probability zero under the model, so nothing can be said given it."
-        )
+        raise _NoMassError
     weights = np.exp(log_weights - largest)
     return weights / weights.sum()
 

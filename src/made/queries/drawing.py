@@ -14,7 +14,7 @@ from made.conditionals.region import Interval, Region
 from made.ensemble import Beginnings, Ensemble
 from made.errors import QuestionError
 from made.progress import NoProgress, Progress
-from made.queries.events import Event, boxes_of
+from made.queries.events import Event, boxes_of, no_mass
 from made.queries.masses import Constraint, draw_particles, exact_mass
 from made.queries.pools import pool_ratios
 from made.queries.probability import order_columns, points_of
@@ -57,9 +57,7 @@ def draw_given(
         strata += [(group, constraint) for group in beginnings.groups]
     bounds = np.array([group.weight * _first_mass(group, one) for group, one in strata])
     if not bounds.sum() > 0:
-        raise QuestionError(
-            "The evidence has probability zero under the model, so nothing can be drawn given it."
-        )
+        raise no_mass(event, columns)
     shares = np.cumsum(bounds / bounds.sum())
     watch = progress or NoProgress()
     result = np.empty((n_rows, len(columns)))

@@ -206,6 +206,20 @@ def _beyond(operator: str, value: float) -> Region:
     return Region((Interval(value, math.inf, operator == ">=", True),))
 
 
+def named(event: Event, columns: Sequence[Column]) -> str:
+    """Return the columns that an event is about, for a message."""
+    names = [repr(columns[column].name) for column in columns_of(event)]
+    return f"column {names[0]}" if len(names) == 1 else f"the columns {', '.join(names)}"
+
+
+def no_mass(event: Event, columns: Sequence[Column]) -> QuestionError:
+    """Return the error for evidence of probability zero."""
+    return QuestionError(
+        f"The evidence about {named(event, columns)} has probability zero under the model, so "
+        "nothing can be said given it."
+    )
+
+
 def leaves(event: Event) -> Iterator[Within]:
     """Return the conditions on single columns that an event is made of, as they are written."""
     if isinstance(event, Within):

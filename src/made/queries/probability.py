@@ -25,6 +25,8 @@ from made.queries.events import (
     boxes_of,
     columns_of,
     holds,
+    named,
+    no_mass,
 )
 from made.queries.masses import (
     Constraint,
@@ -210,10 +212,11 @@ def probability(
     QuestionError
         If the evidence has no mass.
     """
+    columns = beginnings.members.models[0].columns
     whole = Conjunction((given, event))
     known = pool_masses(beginnings, whole, given)
     if known is not None:
-        value, error = _checked_ratio(*known), 0.0
+        value, error = _checked_ratio(*known, given, columns), 0.0
         return Answer(min(value, 1.0), error, exact=True, method=method)
     both = _Total(_strata(beginnings, whole, given, derived_seed(seed, QUESTIONS, 0)))
     evidence = _Total(_strata(beginnings, given, given, derived_seed(seed, QUESTIONS, 1)))
@@ -230,7 +233,7 @@ def probability(
         value, error = _ratio(both, evidence, log_scale)
         if value > 0 and error <= tolerance * value:
             break
-    _checked_ratio(both.value(log_scale), evidence.value(log_scale))
+    _checked_ratio(both.value(log_scale), evidence.value(log_scale), given, columns)
     value, error = _ratio(both, evidence, log_scale)
     draws = sum(one.n for side in sides for one in side.drawn)
     return Answer(
@@ -243,11 +246,9 @@ def probability(
     )
 
 
-def _checked_ratio(above: float, below: float) -> float:
+def _checked_ratio(above: float, below: float, given: Event, columns: Sequence[Column]) -> float:
     if not below > 0:
-        raise QuestionError(
-            "The evidence has probability zero under the model, so nothing can be said given it."
-        )
+        raise no_mass(given, columns)
     return above / below
 
 
@@ -316,7 +317,7 @@ def points_of(given: Event, columns: Sequence[Column]) -> frozenset[int]:
     boxes = boxes_of(given, _MOST_BOXES)
     if boxes == []:
         raise QuestionError(
-            f"The evidence contradicts itself: nothing is left of {_named(given, columns)}."
+            f"The evidence contradicts itself: nothing is left of {named(given, columns)}."
         )
     if boxes is None:
         return frozenset()
@@ -344,11 +345,6 @@ def _is_point(column: Column, region: Region) -> bool:
         and region.intervals[0].is_point
         and region.intervals[0].low not in column.atoms
     )
-
-
-def _named(event: Event, columns: Sequence[Column]) -> str:
-    names = [columns[column].name for column in columns_of(event)]
-    return f"column {names[0]!r}" if len(names) == 1 else f"the columns {', '.join(names)}"
 
 
 def _enumerate(strata: list[_Stratum]) -> None:
