@@ -17,7 +17,7 @@ from made.ensemble import Combination, Ensemble, Members
 from made.errors import OptionError
 from made.model import Model
 from made.ordered import OrderedCache, sample_ordered, sample_reference
-from made.orderings import Connectivity
+from made.orderings import Connectivity, with_first
 
 COUNTABLE = ["binary", "binary of texts, missing", "grades", "rare levels", "one level", "no level"]
 NUMBERS = sorted(name for name, column in COLUMNS.items() if isinstance(column, NumericColumn))
@@ -140,7 +140,7 @@ def test_fast_draws_equal_the_reference(
     n_known = min(n_known, len(names) - 1)
     uniforms = np.random.default_rng(seed).random((n_rows, len(names)))
     source = model.connectivity_source(seed, None)
-    for member in (source.training(0), source.with_evidence(range(n_known))):
+    for member in (source.training(0), with_first(source.training(1), range(n_known))):
         expected = sample_reference(model, member, uniforms)
         known = expected[:, member.order[:n_known]]
         drawn = sample_ordered(OrderedCache(model), member, uniforms, known)

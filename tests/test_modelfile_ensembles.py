@@ -57,8 +57,9 @@ def shared_network() -> Fitted:
 def other_degrees() -> Fitted:
     """Return members whose hidden degrees differ though the network has fixed ones."""
     model, members = network(2)
-    evidence = model.connectivity_source(0, None).with_evidence([1, 3])
-    return fitted_of([(model, [*members, evidence])])
+    raised = tuple(np.maximum(degrees, 2) for degrees in members[0].hidden_degrees)
+    other = Connectivity(members[0].order, raised)
+    return fitted_of([(model, [*members, other])])
 
 
 def copied_degrees() -> Fitted:

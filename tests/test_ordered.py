@@ -14,7 +14,7 @@ from made.model import Model
 from made.ordered import OrderedCache, kernels, sample_ordered, sample_reference
 from made.ordered.network import order_network
 from made.ordered.plan import make_plan
-from made.orderings import Connectivity
+from made.orderings import Connectivity, with_first
 
 # A draw may differ where its uniform is this near to its threshold; the rest of the row follows.
 NEAR = 1e-5
@@ -63,7 +63,7 @@ def test_fast_draws_equal_the_reference(
     uniforms = np.random.default_rng(seed).random((n_rows, n_columns))
     n_known = round(known_share * (n_columns - 1))
     source = model.connectivity_source(seed, None)
-    for connectivity in (source.training(0), source.with_evidence(range(n_known))):
+    for connectivity in (source.training(0), with_first(source.training(1), range(n_known))):
         reference = sample_reference(model, connectivity, uniforms)
         known = reference[:, connectivity.order[:n_known]]
         fast = sample_ordered(OrderedCache(model), connectivity, uniforms, known)
@@ -133,7 +133,7 @@ def test_the_kernel_multiplies_each_weight_that_the_masks_keep_once() -> None:
 
 def test_known_columns_are_returned_and_their_units_need_no_steps() -> None:
     model = random_model(20)
-    connectivity = model.connectivity_source(0, None).with_evidence(range(12))
+    connectivity = with_first(model.connectivity_source(0, None).training(0), range(12))
     known = np.tile(np.arange(12) % 2, (5, 1)).astype(np.float32)
     uniforms = np.random.default_rng(0).random((5, 20))
     drawn = sample_ordered(OrderedCache(model), connectivity, uniforms, known)

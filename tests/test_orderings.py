@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made.errors import OptionError
-from made.orderings import Connectivity, ConnectivitySource, check_ordering, draw_hidden_degrees
+from made.orderings import (
+    Connectivity,
+    ConnectivitySource,
+    check_ordering,
+    draw_hidden_degrees,
+    with_first,
+)
 
 
 def source(**options: object) -> ConnectivitySource:
@@ -90,26 +96,17 @@ def test_shared_degrees_are_those_of_the_first_layer() -> None:
     assert layers[0] is layers[1]
 
 
-@pytest.mark.parametrize("hidden_degrees", ["fixed", "redrawn"])
-def test_evidence_comes_first_whatever_order_it_is_named_in(hidden_degrees: str) -> None:
-    ask = source(hidden_degrees=hidden_degrees)
-    one, other = ask.with_evidence([3, 8, 1]), ask.with_evidence([8, 1, 3])
-    assert same(one, other)
-    assert set(one.order[:3]) == {1, 3, 8}
-    assert all(degrees.min() >= 3 for degrees in one.hidden_degrees)
-    assert not same(one, ask.with_evidence([3, 8, 1], index=1))
-
-
-def test_all_but_one_column_as_evidence() -> None:
-    connectivity = source().with_evidence(range(11))
-    assert connectivity.order[-1] == 11
-    assert all((degrees == 11).all() for degrees in connectivity.hidden_degrees)
-
-
-@pytest.mark.parametrize("evidence", [[0, 0], [12], [-1]])
-def test_bad_evidence_is_refused(evidence: list[int]) -> None:
-    with pytest.raises(OptionError, match=r"different columns in 0\.\.11"):
-        source().with_evidence(evidence)
+def test_columns_come_first_tier_by_tier_in_the_order_that_they_had() -> None:
+    before = source().training(3)
+    after = with_first(before, [3, 8], [1], [])
+    assert sorted(after.order[:2].tolist()) == [3, 8]
+    assert after.order[2] == 1
+    rest = [column for column in before.order.tolist() if column not in (1, 3, 8)]
+    assert after.order[3:].tolist() == rest
+    first = [column for column in before.order.tolist() if column in (3, 8)]
+    assert after.order[:2].tolist() == first
+    assert after.hidden_degrees is before.hidden_degrees
+    assert same(with_first(before), before)
 
 
 @pytest.mark.parametrize("ordering", [[0, 0, 1], [1, 2, 3], [0.5, 1], [], [[0, 1]], "ab"])

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from made.errors import OptionError
-from made.uniforms import EVIDENCE, HIDDEN_DEGREES, MEMBERS, ORDERINGS, generator
+from made.uniforms import HIDDEN_DEGREES, MEMBERS, ORDERINGS, generator
 
 Spread = Literal["random", "even"]
 HiddenDegrees = Literal["fixed", "redrawn"]
@@ -214,31 +214,6 @@ class ConnectivitySource:
         if self.n_orderings is not None:
             return [self.training(index) for index in range(min(n_members, self.n_orderings))]
         return [self._connectivity(MEMBERS, index) for index in range(n_members)]
-
-    def with_evidence(self, evidence: Sequence[int], index: int = 0) -> Connectivity:
-        """Return a connectivity whose ordering starts with the columns ``evidence``, shuffled.
-
-        Hidden degrees start at the number of evidence columns, so that every unit sees all of
-        the evidence; fixed degrees are raised to that number.
-        """
-        first = np.unique(np.asarray(evidence, dtype=np.int64))
-        if len(first) != len(evidence) or (
-            len(first) and (first[0] < 0 or first[-1] >= self.n_columns)
-        ):
-            raise OptionError(
-                f"Evidence must name different columns in 0..{self.n_columns - 1}; "
-                f"got {list(evidence)}."
-            )
-        # The draw depends on the set of evidence columns and not on how it was written.
-        random = generator(self.seed, EVIDENCE, index, *(int(column) for column in first))
-        rest = np.setdiff1d(np.arange(self.n_columns), first)
-        order = np.concatenate([random.permutation(first), random.permutation(rest)])
-        highest = max(self.n_columns - 1, 1)
-        lowest = min(max(len(first), 1), highest)
-        if self.hidden_degrees == "fixed":
-            raised = tuple(np.maximum(degrees, lowest) for degrees in self._fixed_degrees)
-            return Connectivity(order, raised)
-        return Connectivity(order, self._draw(random, lowest))
 
     def _connectivity(self, purpose: int, index: int) -> Connectivity:
         random = generator(self.seed, purpose, index)
