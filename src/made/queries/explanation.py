@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from made.ensemble import Ensemble
-from made.queries.following import conditionals_after
+from made.queries.following import Following
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Explained:
     likeliest_log_probs: np.ndarray
 
 
-def explain(ensemble: Ensemble, values: np.ndarray) -> Explained:
+def explain(ensemble: Ensemble, values: np.ndarray, orderings: int = 4) -> Explained:
     """Return how likely each cell is given all the others: an ordering puts it last.
 
     Parameters
@@ -41,13 +40,19 @@ def explain(ensemble: Ensemble, values: np.ndarray) -> Explained:
     ensemble : Ensemble
         A mixture.
     values : ndarray of float64, shape (n_rows, n_columns)
+        A missing cell is explained like any other.
+    orderings : int
+        How many members are asked: they differ in the order of the other columns alone.
     """
-    n_columns = values.shape[1]
+    n_rows, n_columns = values.shape
     found = [np.empty(values.shape) for _ in range(3)]
-    rows = torch.as_tensor(np.asarray(values, dtype=np.float64))
+    cells = np.asarray(values, dtype=np.float64)
+    following = Following(
+        ensemble.heaviest(orderings), cells, unknown=np.zeros(values.shape, np.bool_)
+    )
     for column in range(n_columns):
         others = [place for place in range(n_columns) if place != column]
-        conditional = conditionals_after(ensemble.first(others), rows, [column])[column]
+        conditional = following.conditionals(np.arange(n_rows), others, [column])[column]
         likeliest = conditional.mode_values()
         found[0][:, column] = conditional.log_prob_of_values(values[:, column])
         found[1][:, column] = likeliest

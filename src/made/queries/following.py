@@ -24,15 +24,19 @@ class Following:
     ensemble : Ensemble
         A mixture.
     values : ndarray of float64, shape (n_rows, n_columns)
-        NaN where nothing is known.
+    unknown : ndarray of bool, shape (n_rows, n_columns), optional
+        Cells of which nothing is known; by default those that are NaN. Another NaN is an outcome.
     """
 
-    def __init__(self, ensemble: Ensemble, values: np.ndarray) -> None:
+    def __init__(
+        self, ensemble: Ensemble, values: np.ndarray, unknown: np.ndarray | None = None
+    ) -> None:
         self._ensemble = ensemble
         models = ensemble.members.models
         rows = torch.as_tensor(np.asarray(values, dtype=np.float64))
         # What stands in a hole is not looked at; it has to be something that can be encoded.
-        filled = torch.where(torch.isnan(rows), models[0].any_row(), rows)
+        holes = torch.isnan(rows) if unknown is None else torch.as_tensor(unknown)
+        filled = torch.where(holes, models[0].any_row(), rows)
         self._codes = {id(model): model.codes(filled).to(torch.float32) for model in models}
         self._features = {id(model): model.features(self._codes[id(model)]) for model in models}
 
