@@ -1,6 +1,6 @@
 """Runs the Python of a page, block after block, and compares what it prints with what stands there.
 
-A block's output follows it in lines that begin with `#>`; `python tests/pages.py PAGE` writes it
+A block's output follows it in lines that begin with `# >`; `python tests/pages.py PAGE` writes it
 anew.
 """
 
@@ -23,8 +23,8 @@ def run(page: Path) -> list[tuple[str, str]]:
     found = []
     for block in _BLOCK.findall(page.read_text()):
         lines = block.splitlines()
-        code = "\n".join(line for line in lines if not line.startswith("#>"))
-        stands = "\n".join(line[3:] for line in lines if line.startswith("#>"))
+        code = "\n".join(line for line in lines if not line.startswith("# >"))
+        stands = "\n".join(line[4:] for line in lines if line.startswith("# >"))
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, str(page), "exec"), names)
@@ -37,9 +37,9 @@ def rewrite(page: Path) -> None:
     outputs = iter(run(page))
 
     def block_with_output(match: re.Match[str]) -> str:
-        code = [line for line in match[1].splitlines() if not line.startswith("#>")]
+        code = [line for line in match[1].splitlines() if not line.startswith("# >")]
         _, came = next(outputs)
-        lines = [f"#> {line}".rstrip() for line in came.splitlines()]
+        lines = [f"# > {line}".rstrip() for line in came.splitlines()]
         return "```python\n" + "\n".join([*code, *lines]) + "\n```"
 
     page.write_text(_BLOCK.sub(block_with_output, page.read_text()))

@@ -123,7 +123,7 @@ class Questions:
         --------
         >>> import numpy as np, made
         >>> density = made.fit(np.array([[0, 1], [1, 0]] * 50), hidden=(8,), max_epochs=3)
-        >>> density.probability("x0 == 1 or x0 == 0").value
+        >>> round(density.probability("x0 == 1 or x0 == 0").value, 6)
         1.0
         """
         schema = self._fitted.schema
