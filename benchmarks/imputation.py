@@ -111,8 +111,14 @@ def scores_of(filled: pd.DataFrame, truth: pd.DataFrame, hidden: np.ndarray) -> 
             scale = float(truth[name].std()) or 1.0
             errors[name] = ((guess.astype(float) - true.astype(float)) / scale).pow(2).to_numpy()
         else:
-            errors[name] = (guess.astype(str) != true.astype(str)).to_numpy().astype(float)
+            errors[name] = (_words(guess) != _words(true)).astype(float)
     return errors
+
+
+def _words(column: pd.Series) -> np.ndarray:
+    """Return levels as texts: 1 and 1.0 are one level, whatever holes made of their type."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return np.where(numbers.notna(), numbers.astype(float).astype(str), column.astype(str))
 
 
 def run(arguments: Any) -> None:
