@@ -3,6 +3,7 @@
     python benchmarks/queries.py fit --cache DIR --budget 480      # one model a table
     python benchmarks/queries.py ask --cache DIR                   # 500 questions a table
     python benchmarks/queries.py evidence --cache DIR              # draws with and without it
+    python benchmarks/queries.py coverage --cache DIR              # intervals of estimates
     python benchmarks/queries.py show --json benchmarks/results/queries.json
 
 Each question has 2 to 6 conditions, anchored on a random row: `==` for texts and for columns of
@@ -18,6 +19,7 @@ import time
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -158,6 +160,37 @@ def evidence(arguments: Any) -> None:
     (arguments.out / "evidence.json").write_text(json.dumps(content))
 
 
+def coverage(arguments: Any) -> None:
+    """Ask what has an exact answer once more by draws: how often does the interval hold it?"""
+    import torch
+
+    import made
+    from made.queries import probability
+
+    torch.set_num_threads(arguments.threads)
+    name = "adult_census_train"
+    density = made.load(arguments.cache / f"{name}.made")
+    frame = with_times(read_table(arguments.data, name)[density.columns])
+    lines = []
+    for number, conditions in enumerate(questions(frame, _N_QUESTIONS, arguments.seed)):
+        text = " and ".join(one.made for one in conditions)
+        exact = density.probability(text, orderings=arguments.orderings)
+        if not exact.exact:
+            continue
+        with mock.patch.object(probability, "_MOST_ENUMERATED", 0):
+            drawn = density.probability(
+                text, orderings=arguments.orderings, tolerance=0.1, seed=number,
+                max_draws=arguments.max_draws,
+            )  # fmt: skip
+        # Where nothing is left to chance, rounding of float32 is.
+        error = 1.96 * drawn.standard_error + 1e-5 * exact.value
+        lines.append({"exact": exact.value, "drawn": drawn.value,
+                      "standard_error": drawn.standard_error,
+                      "covered": abs(drawn.value - exact.value) <= error})  # fmt: skip
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "coverage.json").write_text(json.dumps({"table": name, "asked": lines}))
+
+
 def duckdb_estimates(frame: pd.DataFrame) -> Any:
     """Return a function of a condition in SQL -> the rows that DuckDB's planner expects."""
     import duckdb
@@ -215,6 +248,13 @@ def show(arguments: Any) -> list[Result]:
             Result(f"{name}: answered exactly", float(lines["exact"].mean()), "share", None,
                    "higher"),
         ]  # fmt: skip
+    place = arguments.out / "coverage.json"
+    if place.exists():
+        asked = pd.DataFrame(json.loads(place.read_text())["asked"])
+        # Where a question leaves next to nothing to chance, an interval is no test.
+        asked = asked[asked["standard_error"] > 1e-3 * asked["exact"]]
+        what = f"95% intervals of {len(asked)} estimates hold the exact answer"
+        results.append(Result(what, float(asked["covered"].mean()), "share", 0.93, "higher"))
     place = arguments.out / "evidence.json"
     if place.exists():
         content = json.loads(place.read_text())
@@ -226,7 +266,7 @@ def show(arguments: Any) -> list[Result]:
 
 def main() -> None:
     arguments = parser(__doc__ or "")
-    arguments.add_argument("what", choices=["fit", "ask", "evidence", "show"])
+    arguments.add_argument("what", choices=["fit", "ask", "evidence", "coverage", "show"])
     arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments.add_argument("--cache", type=Path, default=Path(".cache-questions"))
     arguments.add_argument("--out", type=Path, default=Path("benchmarks/results/queries"))
@@ -238,7 +278,8 @@ def main() -> None:
     if chosen.what == "show":
         report(show(chosen), chosen, ["made", "torch", "numpy", "pandas", "duckdb"])
     else:
-        {"fit": fit, "ask": ask, "evidence": evidence}[chosen.what](chosen)
+        actions = {"fit": fit, "ask": ask, "evidence": evidence, "coverage": coverage}
+        actions[chosen.what](chosen)
 
 
 if __name__ == "__main__":
