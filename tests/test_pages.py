@@ -11,6 +11,8 @@ from pages import differences, run
 PAGES = Path(__file__).parent.parent / "docs"
 
 
+# It fits two models.
+@pytest.mark.timeout(400)
 def test_the_page_of_questions_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = run(PAGES / "questions.md")
