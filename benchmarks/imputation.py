@@ -222,7 +222,7 @@ def show(arguments: Any) -> list[Result]:
     if place.exists():
         content = json.loads(place.read_text())
         what = f"impute {content['rows']} rows, {content['patterns']} patterns of holes"
-        results.append(Result(what, content["seconds"] / 60, "minutes", 5.0))
+        results.append(Result(what, content["seconds"] / 60, "minutes", 10.0))
     header = [
         "table",
         "hidden",
