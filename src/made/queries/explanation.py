@@ -32,7 +32,7 @@ class Explained:
     likeliest_log_probs: np.ndarray
 
 
-def explain(ensemble: Ensemble, values: np.ndarray, orderings: int = 4) -> Explained:
+def explain(ensemble: Ensemble, values: np.ndarray, orderings: int = 16) -> Explained:
     """Return how likely each cell is given all the others: an ordering puts it last.
 
     Parameters
