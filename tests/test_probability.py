@@ -165,7 +165,7 @@ def test_events_of_too_many_boxes_are_looked_at_in_drawn_rows(monkeypatch) -> No
         )
     )
     exact = ask(ensemble_of(model), event)
-    monkeypatch.setattr(probability_module, "_MOST_BOXES", 2)
+    monkeypatch.setattr(probability_module, "MOST_BOXES", 2)
     drawn = ask(ensemble_of(model), event)
     assert exact.exact
     assert not drawn.exact

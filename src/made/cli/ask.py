@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +22,7 @@ from made.cli.running import (
     Threads,
     UnseenOption,
     check_spared,
+    plain_cell,
     print_facts,
     print_json,
     print_table,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from made.queries.conditional import Conditional
     from made.table.frames import Table
 
+_EXPLAINED = ("column", "value", "log_prob", "likeliest", "likeliest_log_prob")
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Levels that are printed; --json has them all.
 _SHOWN_LEVELS = 20
@@ -220,9 +221,7 @@ def explain(
         cells = density.explain(row_of(table, row), unseen=unseen, ensemble=ensemble)
     if as_json:
         lines = [
-            {"column": cell.column, "value": _plain(cell.value), "log_prob": _finite(cell.log_prob),
-             "likeliest": _plain(cell.likeliest),
-             "likeliest_log_prob": _finite(cell.likeliest_log_prob)}
+            {name: plain_cell(getattr(cell, name)) for name in _EXPLAINED}
             for cell in cells
         ]  # fmt: skip
         print_json({"model": str(model), "row": row, "cells": lines})
@@ -243,8 +242,10 @@ def _show_conditional(name: str, given: str | None, found: Conditional, as_json:
                                "method": found.method, "missing": found.missing}  # fmt: skip
     is_number = found.column.kind in ("integer", "continuous", "datetime")
     if is_number:
-        content["mean"] = _plain(found.mean)
-        content["quantiles"] = {str(level): _plain(found.quantile(level)) for level in _QUANTILES}
+        content["mean"] = plain_cell(found.mean)
+        content["quantiles"] = {
+            str(level): plain_cell(found.quantile(level)) for level in _QUANTILES
+        }
     else:
         content["probabilities"] = {_text(level): p for level, p in found.probabilities.items()}
     if as_json:
@@ -326,21 +327,8 @@ def _joined(parts: list[Any]) -> Any:
     return pyarrow.chunked_array([chunk for part in parts for chunk in part.chunks])
 
 
-def _plain(cell: Any) -> Any:
-    """Return a cell as JSON has it: dates as texts, no NaN."""
-    if hasattr(cell, "item"):
-        cell = cell.item()
-    if hasattr(cell, "isoformat"):
-        return cell.isoformat()
-    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
 def _text(cell: Any) -> str:
-    cell = _plain(cell)
+    cell = plain_cell(cell)
     if cell is None:
         return "(missing)"
     return f"{cell:.6g}" if isinstance(cell, float) else str(cell)

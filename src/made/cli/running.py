@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import time
 import traceback
@@ -123,6 +124,15 @@ def say(text: str) -> None:
 def print_json(content: dict[str, Any]) -> None:
     """Write the one JSON object of a command to standard output."""
     print(json.dumps(content, allow_nan=False))
+
+
+def plain_cell(cell: Any) -> Any:
+    """Return a cell as JSON has it: dates as texts, no NaN."""
+    if hasattr(cell, "item"):
+        cell = cell.item()
+    if hasattr(cell, "isoformat"):
+        return cell.isoformat()
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], to_the_left: int = 1) -> None:

@@ -29,6 +29,7 @@ from made.cli.running import (
     Threads,
     UnseenOption,
     check_spared,
+    plain_cell,
     print_facts,
     print_json,
     reports_errors,
@@ -196,15 +197,10 @@ def sample(
         columns: dict[str, list] = {}
         for chunk in chunks:
             for name, cells in chunk.items():
-                columns.setdefault(name, []).extend(map(_json_cell, cells.to_pylist()))
+                columns.setdefault(name, []).extend(map(plain_cell, cells.to_pylist()))
         print_json(content | {"out": None, "columns": columns})
     elif out is not None:
         print_facts([("rows", str(n_rows)), ("written", str(out))])
-
-
-def _json_cell(cell: Any) -> Any:
-    """Return a cell as JSON has it: dates as texts."""
-    return cell.isoformat() if hasattr(cell, "isoformat") else cell
 
 
 def _watched(

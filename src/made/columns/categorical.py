@@ -130,11 +130,7 @@ class CategoricalColumn(Column):
         return (self.name, self.kind, self.missing, self.levels)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "dtype": self.dtype,
-            "missing": self.missing,
+        return self._described() | {
             "levels": list(self.levels),
             "counts": list(self.counts),
             "n_rows": self.n_rows,

@@ -72,6 +72,15 @@ class Column(ABC):
         """The probability of a value that was seen in fit, or could have been; 1 for numbers."""
         return 1.0
 
+    def _described(self) -> dict[str, Any]:
+        """Return what every column's description begins with."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "dtype": self.dtype,
+            "missing": self.missing,
+        }
+
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Return everything that is known of the column; `from_json` of `columns` reads it."""
@@ -126,13 +135,7 @@ class BinaryColumn(Column):
         return (self.name, self.kind, self.missing, self.levels)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "dtype": self.dtype,
-            "missing": self.missing,
-            "levels": list(self.levels),
-        }
+        return self._described() | {"levels": list(self.levels)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> BinaryColumn:

@@ -192,8 +192,7 @@ class Density(Completions):
         if given:
             if missing == "ignore":
                 raise OptionError('given= and missing="ignore" do not go together: leave one out.')
-            values = self._values(data, split, unseen)
-            return self._log_prob_given(values, given, ensemble, progress)
+            return self._log_prob_given(asked, self._values(data, split, unseen), given, progress)
         if missing == "model":
             return asked.log_prob(self._values(data, split, unseen), progress, normalizer)
         values = self._values(data, split, unseen, unknown=True).to(torch.float64)

@@ -11,12 +11,11 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from made.columns import CategoricalColumn
-from made.conditionals.region import Interval, Region
+from made.conditionals.region import Region
 from made.ensemble import Ensemble
 from made.errors import OptionError, QuestionError
 from made.queries.events import Event, columns_of, event_of, event_of_cells, place_of
-from made.queries.masses import Constraint, draw_particles, size_of, tiers_of
+from made.queries.masses import Constraint, draw_particles, drawn_box, size_of, tiers_of
 from made.queries.probability import Answer, Method, probability
 from made.table import Schema, read_table, to_container, values_of_some
 from made.uniforms import MEMBER_CHOICE, check_n_rows, check_seed, uniforms
@@ -125,12 +124,7 @@ class Over:
         drawn = uniforms(key, 0, n_rows, self._schema.n_columns)
         bounds = np.cumsum(self._first.group_weights)
         group_of = np.searchsorted(bounds[:-1] / bounds[-1], choice, side="right")
-        # The mass of what was never seen depends on nothing: leaving it out is exact.
-        box = {
-            place: Region((Interval(0.0, len(column.levels) - 1.0),), missing=True)
-            for place in self._places
-            if isinstance(column := self._schema.columns[place], CategoricalColumn)
-        }
+        box = drawn_box(self._schema.columns, self._places)
         values = np.full((n_rows, self._schema.n_columns), np.nan)
         for number, group in enumerate(self._first.groups):
             own = np.flatnonzero(group_of == number)

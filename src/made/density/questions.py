@@ -248,12 +248,12 @@ class Questions:
         return order_disagreement(self._fitted.ensemble, values, places)
 
     def _log_prob_given(
-        self, values: torch.Tensor, given: Sequence[str], ensemble: str | None, progress: Any
+        self, asked: Ensemble, values: torch.Tensor, given: Sequence[str], progress: Any
     ) -> np.ndarray:
         if isinstance(given, str):
             given = [given]
         places = list(dict.fromkeys(place_of(name, self._fitted.schema) for name in given))
-        return log_prob_given(self._asked(ensemble), values, places, progress)
+        return log_prob_given(asked, values, places, progress)
 
     def _evidence(self, given: Any) -> Event:
         return evidence_of(given, self._fitted.schema)

@@ -30,14 +30,14 @@ def draw_mixture_rows(
     members: Members, weights: np.ndarray, rows: np.ndarray, seed: int
 ) -> np.ndarray:
     """Draw the rows of the given ascending numbers, as `draw_mixture` draws them."""
-    choice = _uniforms_of(rows, seed, 1, MEMBER_CHOICE)[:, 0]
-    cells = _uniforms_of(rows, seed, members.n_columns)
+    choice = uniforms_of(rows, seed, 1, MEMBER_CHOICE)[:, 0]
+    cells = uniforms_of(rows, seed, members.n_columns)
     return members.draw(choose(weights, choice), cells)
 
 
 def acceptance_uniforms(rows: np.ndarray, seed: int) -> np.ndarray:
     """Return a uniform for each row that decides whether a candidate is taken."""
-    return _uniforms_of(rows, seed, 1, ACCEPTANCE)[:, 0]
+    return uniforms_of(rows, seed, 1, ACCEPTANCE)[:, 0]
 
 
 def choose(weights: np.ndarray, choice: np.ndarray) -> np.ndarray:
@@ -49,7 +49,7 @@ def choose(weights: np.ndarray, choice: np.ndarray) -> np.ndarray:
     return support[np.searchsorted(bounds, choice, side="right")]
 
 
-def _uniforms_of(rows: np.ndarray, seed: int, n_columns: int, *purpose: int) -> np.ndarray:
+def uniforms_of(rows: np.ndarray, seed: int, n_columns: int, *purpose: int) -> np.ndarray:
     """Return the uniforms of ascending row numbers, run by run."""
     result = np.empty((len(rows), n_columns))
     if not len(rows):

@@ -150,6 +150,11 @@ class Front:
         ]
         return torch.stack(terms, 1) if terms else values
 
+    def score(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `outputs` and log p of the front's columns, in nats, float64, ``(n_rows,)``."""
+        outputs = self.outputs(values)
+        return outputs, self.log_conditionals(values, outputs).sum(1, dtype=torch.float64).cpu()
+
     def log_probs(self, values: Tensor) -> Tensor:
         """Return log p of the front's columns in nats, float64, shape ``(n_rows,)``.
 
@@ -158,8 +163,4 @@ class Front:
         values : Tensor of float64, shape (n_rows, n_front)
             In the order of `columns`.
         """
-        parts = [
-            self.log_conditionals(rows, self.outputs(rows)).sum(1, dtype=torch.float64)
-            for rows in values.split(self.rows_at_once)
-        ]
-        return torch.cat(parts).cpu() if parts else torch.zeros(0, dtype=torch.float64)
+        return torch.cat([self.score(rows)[1] for rows in values.split(self.rows_at_once)])

@@ -11,20 +11,19 @@ import numpy as np
 import torch
 
 from made.columns import Column
-from made.conditionals import ConditionalFamily, Region
+from made.conditionals import ConditionalFamily
 from made.ensemble import Beginning, Beginnings, Ensemble
 from made.errors import QuestionError
 from made.queries.conditional import Conditional
-from made.queries.events import Event, boxes_of, columns_of, no_mass
+from made.queries.events import MOST_BOXES, Event, boxes_of, columns_of, no_mass
 from made.queries.family_mixture import FamilyMixture
 from made.queries.following import conditionals_after
-from made.queries.masses import Constraint, draw_particles, finite_values
+from made.queries.masses import Constraint, cells_of, draw_particles, values_in
 from made.queries.pools import pool_ratios, pool_rows
 from made.queries.probability import Method, order_columns, points_of
 from made.queries.weighted_values import WeightedValues
 from made.uniforms import PARTICLES, derived_seed, uniforms
 
-_MOST_BOXES = 64
 # Cells of the evidence, over all beginnings, that are enumerated.
 _MOST_CELLS = 2**15
 
@@ -46,10 +45,10 @@ def conditional_of(
             "evidence, or ask for the probability of an event."
         )
     points = points_of(given, columns)
-    boxes = boxes_of(given, _MOST_BOXES)
+    boxes = boxes_of(given, MOST_BOXES)
     if boxes is None:
         raise QuestionError(
-            f"The evidence has more than {_MOST_BOXES} separate cases. Ask for the probability of "
+            f"The evidence has more than {MOST_BOXES} separate cases. Ask for the probability of "
             "an event instead, or give less."
         )
     constraints = [Constraint(box, points) for box in boxes]
@@ -84,14 +83,14 @@ def conditional_of_rows(
         If the evidence of a row is impossible.
     """
     rows = torch.as_tensor(np.asarray(values, dtype=np.float64))
-    beginnings = ensemble.first(given)
-    impossible = ~np.isfinite(beginnings.log_prob(rows)) if len(given) else np.array([False])
+    conditionals, log_evidence = conditionals_after(ensemble.first(given), rows, [column])
+    impossible = ~np.isfinite(log_evidence)
     if impossible.any():
         raise QuestionError(
             f"The evidence in row {int(np.argmax(impossible))} has probability zero under the "
             "model, so nothing can be said given it."
         )
-    return conditionals_after(beginnings, rows, [column])[column]
+    return conditionals[column]
 
 
 def _of_cells(
@@ -121,28 +120,19 @@ def _cells(group: Beginning, constraint: Constraint, most: int) -> np.ndarray | 
     """Return the cells of a box in the order of a beginning, or None if they are too many."""
     values, count = [], 1
     for place in group.order:
-        region = constraint.box.get(place, Region.everything())
-        of_column = (
-            np.array([region.intervals[0].low])
-            if place in constraint.points
-            else finite_values(group.model.columns[place], region)
-        )
+        of_column = values_in(group, constraint, place)
         count *= most + 1 if of_column is None else len(of_column)
         if of_column is None or count > most:
             return None
         values.append(of_column)
-    grids = np.meshgrid(*values, indexing="ij")
-    return np.stack([grid.reshape(-1) for grid in grids], 1) if grids else np.empty((1, 0))
+    return cells_of(values)
 
 
 def _next(group: Beginning, column: int, cells: torch.Tensor) -> tuple[torch.Tensor, np.ndarray]:
     """Return the parameters of a column that comes after the cells, and log q of the cells."""
-    front = group.front(len(group.order), [column])
-    outputs = front.outputs(cells)
-    log_probs = np.zeros(len(cells))
-    if front.columns:
-        log_probs = front.log_conditionals(cells, outputs).double().sum(1).cpu().numpy()
-    return front.parameters(outputs, column), log_probs
+    front = group.front(group.n_columns, [column])
+    outputs, log_probs = front.score(cells)
+    return front.parameters(outputs, column), log_probs.numpy()
 
 
 def _of_particles(

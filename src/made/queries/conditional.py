@@ -182,10 +182,3 @@ class Conditional(ABC):
     def _cells(self, values: np.ndarray) -> Any:
         cells = natural_cells(self.column, values)
         return cells[0] if self.is_single else cells
-
-
-def known_values(column: Column) -> Region:
-    """Return the region of the values that can stand in a table: not missing, not unseen."""
-    if isinstance(column, CategoricalColumn):
-        return Region((Interval(0.0, len(column.levels) - 1.0),))
-    return Region((Interval(-np.inf, np.inf),))

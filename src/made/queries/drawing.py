@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from made.columns import CategoricalColumn, Column
-from made.conditionals.region import Interval, Region
 from made.ensemble import Beginnings, Ensemble
+from made.ensemble.draws import acceptance_uniforms, uniforms_of
 from made.errors import QuestionError
 from made.progress import NoProgress, Progress
-from made.queries.events import Event, boxes_of, no_mass
-from made.queries.masses import Constraint, draw_particles, exact_mass
+from made.queries.events import MOST_BOXES, Event, boxes_of, no_mass
+from made.queries.masses import Constraint, draw_particles, drawn_box, exact_mass
 from made.queries.pools import pool_ratios
 from made.queries.probability import order_columns, points_of
-from made.uniforms import ACCEPTANCE, CANDIDATES, MEMBER_CHOICE, derived_seed, uniforms
+from made.uniforms import CANDIDATES, MEMBER_CHOICE, derived_seed
 
-_MOST_BOXES = 64
 _BATCH = 4096
 # Candidates of which none was taken, after which drawing ends with an error.
 _HOPELESS = 200_000
@@ -45,11 +43,11 @@ def draw_given(
         If the event is impossible, or so rare that no candidate is taken.
     """
     columns = ensemble.members.models[0].columns
-    boxes, points = boxes_of(event, _MOST_BOXES), points_of(event, columns)
+    boxes, points = boxes_of(event, MOST_BOXES), points_of(event, columns)
     if boxes is None:
-        raise QuestionError(f"The evidence has more than {_MOST_BOXES} separate cases: give less.")
+        raise QuestionError(f"The evidence has more than {MOST_BOXES} separate cases: give less.")
     beginnings = ensemble.first(*order_columns(columns, True, event), whole=True)
-    seen = _seen(columns)
+    seen = drawn_box(columns, range(len(columns)))
     strata = []
     for box in boxes:
         whole = {place: region & seen.get(place, region) for place, region in box.items()}
@@ -85,12 +83,10 @@ def _candidates(
     beginnings: Beginnings, strata: list, shares: np.ndarray, rows: np.ndarray, key: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which candidates are taken, and all of them."""
-    first, span = int(rows[0]), int(rows[-1]) - int(rows[0]) + 1
     n_columns = beginnings.members.n_columns
-    drawn, choice, chance = (
-        uniforms(key, first, span, width, *purpose)[rows - first]
-        for width, purpose in ((n_columns, ()), (1, (MEMBER_CHOICE,)), (1, (ACCEPTANCE,)))
-    )
+    drawn = uniforms_of(rows, key, n_columns)
+    choice = uniforms_of(rows, key, 1, MEMBER_CHOICE)
+    chance = acceptance_uniforms(rows, key)
     stratum = np.searchsorted(shares[:-1], choice[:, 0], side="right")
     values = np.empty((len(rows), n_columns))
     chances = np.empty(len(rows))
@@ -104,7 +100,7 @@ def _candidates(
         chances[own] = np.exp(particles.log_weights - bound)
     if not beginnings.combination.is_mixture:
         chances *= pool_ratios(beginnings, values)
-    return chance[:, 0] < chances, values
+    return chance < chances, values
 
 
 def _first_mass(group, constraint: Constraint) -> float:
@@ -114,12 +110,3 @@ def _first_mass(group, constraint: Constraint) -> float:
     column = group.order[0]
     box = {column: constraint.box[column]}
     return float(np.exp(exact_mass(group, Constraint(box, constraint.points & {column}))))
-
-
-def _seen(columns: tuple[Column, ...]) -> dict[int, Region]:
-    """Return the region of what can stand in a table, for columns that keep a mass for more."""
-    return {
-        place: Region((Interval(0.0, len(column.levels) - 1.0),), missing=True)
-        for place, column in enumerate(columns)
-        if isinstance(column, CategoricalColumn)
-    }

@@ -56,6 +56,8 @@ class Disjunction:
 # True is the sure event, False the impossible one.
 Event = Within | Complement | Conjunction | Disjunction | bool
 
+# Disjoint boxes that a question is cut into, at most.
+MOST_BOXES = 64
 # The microseconds in a unit of time.
 _MICROSECONDS = {
     "D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000,

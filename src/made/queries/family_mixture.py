@@ -16,7 +16,8 @@ from torch import Tensor
 from made.columns import BinaryColumn, CategoricalColumn, NumericColumn
 from made.conditionals import ConditionalFamily
 from made.conditionals.region import Region
-from made.queries.conditional import MISSING, Conditional, known_values
+from made.queries.conditional import MISSING, Conditional
+from made.queries.masses import known_values
 from made.table import value_of
 
 _BISECTIONS = 80

@@ -5,12 +5,15 @@ Knows ensembles and values; knows nothing of holes, events or frames.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from made.ensemble import Beginnings, Ensemble
+from made.ensemble import Beginning, Beginnings, Ensemble
 from made.ensemble.combination import power_mean
+from made.ordered import Front
 from made.queries.family_mixture import FamilyMixture
 
 
@@ -40,7 +43,6 @@ class Following:
         self._codes = {id(model): model.codes(filled).to(torch.float32) for model in models}
         self._features = {id(model): model.features(self._codes[id(model)]) for model in models}
 
-    @torch.no_grad()
     def conditionals(
         self, rows: np.ndarray, observed: list[int], holes: list[int]
     ) -> dict[int, FamilyMixture]:
@@ -48,36 +50,45 @@ class Following:
 
         One pass a beginning serves all holes of a pattern.
         """
-        beginnings = self._ensemble.first(observed)
         places = torch.as_tensor(rows)
-        log_probs = np.zeros((len(rows), len(beginnings.groups)))
-        parts: dict[int, list] = {column: [] for column in holes}
-        for number, group in enumerate(beginnings.groups):
-            model = group.model
-            front = group.front(group.n_columns, holes)
-            outputs = front.outputs_of_features(self._features[id(model)][places])
-            terms = model.terms(front.by_column(outputs), self._codes[id(model)][places])
-            log_probs[:, number] = terms[:, observed].double().sum(1).cpu().numpy()
-            for column in holes:
-                parameters = front.parameters(outputs, column)
-                parts[column].append((model.families[column], parameters[:, None]))
-        return _mixtures(beginnings, log_probs, parts)
+
+        def read(group: Beginning, front: Front) -> tuple[Tensor, Tensor]:
+            outputs = front.outputs_of_features(self._features[id(group.model)][places])
+            codes = self._codes[id(group.model)][places]
+            terms = group.model.terms(front.by_column(outputs), codes)
+            return outputs, terms[:, observed].sum(1, dtype=torch.float64).cpu()
+
+        return _after(self._ensemble.first(observed), len(rows), holes, read)[0]
+
+
+def conditionals_after(
+    beginnings: Beginnings, values: Tensor, columns: list[int]
+) -> tuple[dict[int, FamilyMixture], np.ndarray]:
+    """Return the distribution of each of ``columns`` right after the beginnings, row by row.
+
+    And log p of the beginnings, -inf where the evidence of a row is impossible.
+    """
+
+    def read(group: Beginning, front: Front) -> tuple[Tensor, Tensor]:
+        return front.score(values[:, torch.as_tensor(group.order, dtype=torch.int64)])
+
+    return _after(beginnings, len(values), columns, read)
 
 
 @torch.no_grad()
-def conditionals_after(
-    beginnings: Beginnings, values: Tensor, columns: list[int]
-) -> dict[int, FamilyMixture]:
-    """Return the distribution of each of ``columns`` right after the beginnings, row by row."""
-    log_probs = np.zeros((len(values), len(beginnings.groups)))
+def _after(
+    beginnings: Beginnings,
+    n_rows: int,
+    columns: list[int],
+    read: Callable[[Beginning, Front], tuple[Tensor, Tensor]],
+) -> tuple[dict[int, FamilyMixture], np.ndarray]:
+    """Return what follows each beginning, of which ``read`` gives outputs and log-probabilities."""
+    log_probs = np.empty((n_rows, len(beginnings.groups)))
     parts: dict[int, list] = {column: [] for column in columns}
     for place, group in enumerate(beginnings.groups):
         front = group.front(group.n_columns, columns)
-        own = values[:, torch.as_tensor(group.order, dtype=torch.int64)]
-        outputs = front.outputs(own)
-        if group.n_columns:
-            terms = front.log_conditionals(own, outputs)
-            log_probs[:, place] = terms.double().sum(1).cpu().numpy()
+        outputs, own = read(group, front)
+        log_probs[:, place] = own.numpy()
         for column in columns:
             parameters = front.parameters(outputs, column)
             parts[column].append((group.model.families[column], parameters[:, None]))
@@ -86,7 +97,7 @@ def conditionals_after(
 
 def _mixtures(
     beginnings: Beginnings, log_probs: np.ndarray, parts: dict[int, list]
-) -> dict[int, FamilyMixture]:
+) -> tuple[dict[int, FamilyMixture], np.ndarray]:
     """Return mixtures whose weights are updated by the evidence, given its log-probabilities."""
     joint = log_probs + np.log(beginnings.group_weights)
     total = power_mean(log_probs, beginnings.group_weights, 1.0)
@@ -95,9 +106,10 @@ def _mixtures(
     with np.errstate(invalid="ignore"):
         weights = np.where(possible, np.exp(joint - total[:, None]), beginnings.group_weights)
     columns = beginnings.members.models[0].columns
-    return {
+    mixtures = {
         column: FamilyMixture(
             columns[column], False, True, "orderings", None, tuple(of_column), weights
         )
         for column, of_column in parts.items()
     }
+    return mixtures, total

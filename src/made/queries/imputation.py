@@ -15,14 +15,14 @@ from torch import Tensor
 
 from made.columns import BinaryColumn, CategoricalColumn, Column, IntegerColumn, NumericColumn
 from made.ensemble import Beginnings, Ensemble
-from made.ensemble.draws import choose
+from made.ensemble.draws import choose, uniforms_of
 from made.errors import OptionError
 from made.ordered.stepwise import walk
 from made.progress import NoProgress, Progress
-from made.queries.conditional import known_values
 from made.queries.family_mixture import FamilyMixture
 from made.queries.following import Following
-from made.uniforms import CELLS, HOLES, MEMBER_CHOICE, derived_seed, uniforms
+from made.queries.masses import known_values
+from made.uniforms import HOLES, MEMBER_CHOICE, derived_seed
 
 # Parameters of a column's holes that are kept before they are looked at: 64 MB.
 _MOST_WAITING = 2**24
@@ -199,32 +199,21 @@ def draw_holes(
     watch = progress or NoProgress()
     results = [values.copy() for _ in range(n_draws)]
     n_columns = values.shape[1]
-    done = 0
-    for rows, observed, _, n_seen in _patterns(values, NoProgress()):
+    for rows, observed, _, done in _patterns(values, NoProgress()):
         beginnings = ensemble.first(observed)
         weights = beginnings.member_weights(torch.as_tensor(values[rows]))
         for number, result in enumerate(results):
             key = derived_seed(seed, HOLES, number)
-            choice = _rows_of(key, rows, 1, MEMBER_CHOICE)[:, 0]
-            cells = _rows_of(key, rows, n_columns, CELLS)
+            choice = uniforms_of(rows, key, 1, MEMBER_CHOICE)[:, 0]
+            cells = uniforms_of(rows, key, n_columns)
             chosen = np.array(
                 [choose(own, one)[0] for own, one in zip(weights, choice[:, None], strict=True)]
             )
             for k in np.unique(chosen).tolist():
                 own = rows[chosen == k]
                 result[own] = _completed(beginnings, k, values[own], cells[chosen == k])
-        done = n_seen
         watch.update(done, len(values))
     return results
-
-
-def _rows_of(seed: int, rows: np.ndarray, n_columns: int, purpose: int) -> np.ndarray:
-    first = int(rows.min())
-    span = int(rows.max()) - first + 1
-    if span > 8 * len(rows):
-        each = [uniforms(seed, int(row), 1, n_columns, purpose) for row in rows]
-        return np.concatenate(each)
-    return uniforms(seed, first, span, n_columns, purpose)[rows - first]
 
 
 def _completed(beginnings: Beginnings, k: int, values: np.ndarray, drawn: np.ndarray) -> np.ndarray:

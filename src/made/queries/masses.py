@@ -11,16 +11,16 @@ nothing of ratios, stopping or events.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from made.columns import Column, NumericColumn
+from made.columns import CategoricalColumn, Column, NumericColumn
 from made.conditionals.numeric import whole_ends
-from made.conditionals.region import Region
+from made.conditionals.region import Interval, Region
 from made.ensemble import Beginning
 from made.ordered.stepwise import walk
 from made.queries.events import Box
@@ -86,12 +86,38 @@ def finite_values(column: Column, region: Region, most: int = MOST_CELLS) -> np.
     return np.array(values + missing)
 
 
+def known_values(column: Column) -> Region:
+    """Return the region of the values that can stand in a table: not missing, not unseen."""
+    if isinstance(column, CategoricalColumn):
+        return Region((Interval(0.0, len(column.levels) - 1.0),))
+    return Region((Interval(-math.inf, math.inf),))
+
+
+def drawn_box(columns: Sequence[Column], places: Iterable[int]) -> Box:
+    """Return the box of what is drawn: no category that was never seen, which has no name.
+
+    The mass of the unseen depends on nothing, so leaving it out is exact.
+    """
+    missing = Region((), missing=True)
+    return {
+        place: known_values(columns[place]) | missing
+        for place in places
+        if isinstance(columns[place], CategoricalColumn)
+    }
+
+
+def cells_of(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Return all combinations of the values of some columns, shape ``(n_cells, n_columns)``."""
+    grids = np.meshgrid(*values, indexing="ij")
+    return np.stack([grid.reshape(-1) for grid in grids], 1) if grids else np.empty((1, 0))
+
+
 def count_cells(group: Beginning, constraint: Constraint) -> float:
     """Return how many cells enumeration would visit; infinite if there is no end."""
     columns = _before_last(group, constraint)
     count = 1
     for column in columns:
-        values = _values(group, constraint, column)
+        values = values_in(group, constraint, column)
         if values is None:
             return math.inf
         count *= len(values)
@@ -105,20 +131,15 @@ def exact_mass(group: Beginning, constraint: Constraint) -> float:
     if not n_seen:
         return 0.0
     last = group.order[n_seen - 1]
-    values = [_values(group, constraint, column) for column in before]
-    grids = np.meshgrid(*(part for part in values if part is not None), indexing="ij")
-    cells = np.stack([grid.reshape(-1) for grid in grids], 1) if grids else np.empty((1, 0))
+    values = [values_in(group, constraint, column) for column in before]
+    cells = cells_of([part for part in values if part is not None])
     if not len(cells):
         return -math.inf
     front = group.front(len(before), [last])
     total = -math.inf
     for rows in torch.as_tensor(cells).split(front.rows_at_once):
-        outputs = front.outputs(rows)
-        log_masses = _log_mass(group, constraint, last, front.parameters(outputs, last))
-        if before:
-            log_masses = log_masses + front.log_conditionals(rows, outputs).sum(
-                1, dtype=torch.float64
-            )
+        outputs, log_probs = front.score(rows)
+        log_masses = log_probs + _log_mass(group, constraint, last, front.parameters(outputs, last))
         total = float(np.logaddexp(total, float(torch.logsumexp(log_masses, 0))))
     return total
 
@@ -194,7 +215,8 @@ def _before_last(group: Beginning, constraint: Constraint) -> list[int]:
     return group.order[: max(constraint.last_in(group.order) - 1, 0)]
 
 
-def _values(group: Beginning, constraint: Constraint, column: int) -> np.ndarray | None:
+def values_in(group: Beginning, constraint: Constraint, column: int) -> np.ndarray | None:
+    """Return the values of a column within a constraint, or None if they are too many."""
     region = constraint.box.get(column, Region.everything())
     if column in constraint.points:
         return np.array([region.intervals[0].low])

@@ -13,7 +13,7 @@ import torch
 from made.conditionals.region import Region
 from made.ensemble import Beginnings
 from made.queries.events import Box, Event, boxes_of, holds
-from made.queries.masses import finite_values
+from made.queries.masses import cells_of, finite_values
 
 # Rows times members that are enumerated for one question.
 _MOST_ROWS = 2**17
@@ -46,8 +46,7 @@ def pool_rows(beginnings: Beginnings, box: Box) -> tuple[np.ndarray, np.ndarray]
         if of_column is None or count > most:
             return None
         values.append(of_column)
-    grids = np.meshgrid(*values, indexing="ij")
-    rows = np.stack([grid.reshape(-1) for grid in grids], 1)
+    rows = cells_of(values)
     combination = beginnings.combination
     log_probs = beginnings.members.log_probs(torch.as_tensor(rows), combination.support)
     return rows, combination.log_mean(log_probs)

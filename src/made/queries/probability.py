@@ -20,6 +20,7 @@ from made.conditionals.region import Region
 from made.ensemble import Beginning, Beginnings
 from made.errors import QuestionError
 from made.queries.events import (
+    MOST_BOXES,
     Conjunction,
     Event,
     boxes_of,
@@ -41,8 +42,6 @@ from made.uniforms import QUESTIONS, derived_seed, uniforms
 
 Method = Literal["orderings", "particles"]
 
-# Disjoint boxes of an event; of more, rows are drawn and looked at instead.
-_MOST_BOXES = 64
 # Cells that are enumerated for one question, over all boxes and beginnings.
 _MOST_ENUMERATED = 2**15
 _FIRST_DRAWS, _LEAST_DRAWS = 1024, 16
@@ -172,7 +171,7 @@ class _Total:
 def order_columns(columns: Sequence[Column], event: Event, given: Event) -> list[list[int]]:
     """Return the columns of a question, tier by tier, as they are cheapest to enumerate."""
     involved = columns_of(Conjunction((given, event)))
-    boxes = boxes_of(Conjunction((given, event)), _MOST_BOXES) or []
+    boxes = boxes_of(Conjunction((given, event)), MOST_BOXES) or []
     sizes: dict[int, float | None] = {}
     for column in involved:
         region = Region(())
@@ -288,7 +287,7 @@ def _strata(beginnings: Beginnings, event: Event, given: Event, seed: int) -> li
     """Return the boxes of an event under every beginning; of too many, rows to be looked at."""
     columns = beginnings.members.models[0].columns
     points = points_of(given, columns)
-    boxes = boxes_of(event, _MOST_BOXES)
+    boxes = boxes_of(event, MOST_BOXES)
     rest: Event = True
     if boxes is None:
         # The evidence at least can be kept to.
@@ -314,7 +313,7 @@ def points_of(given: Event, columns: Sequence[Column]) -> frozenset[int]:
     QuestionError
         If a column has no value left, or such a point is one of several cases.
     """
-    boxes = boxes_of(given, _MOST_BOXES)
+    boxes = boxes_of(given, MOST_BOXES)
     if boxes == []:
         raise QuestionError(
             f"The evidence contradicts itself: nothing is left of {named(given, columns)}."
