@@ -55,6 +55,10 @@ class WeightsError(MadeError, ValueError):
     """Weights that are not finite: nothing can be drawn from them."""
 
 
+class ResultsError(MadeError, ValueError):
+    """Results of a benchmark that cannot be read, or test rows that stay sealed."""
+
+
 class MadeNotice(UserWarning):
     """Something that a user should know of, though nothing is wrong."""
 

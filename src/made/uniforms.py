@@ -33,6 +33,8 @@ FOLDS = 16
 QUESTIONS = 17
 PARTICLES = 18
 HOLES = 19
+TRIALS = 20
+SUGGESTIONS = 21
 
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter.
 _MAX_SEED = 2**63 - 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +33,9 @@ from made.cli.running import (
     seconds_since_start,
 )
 from made.errors import OptionError
+
+if TYPE_CHECKING:
+    from made.modelfile import FitRecord
 
 _NETWORK = "Network"
 _TRAINING = "Training"
@@ -74,6 +78,9 @@ def fit(
     ] = None,
     max_epochs: Annotated[
         int | None, typer.Option(help="For runs that must repeat exactly; lifts the time limit.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Time to search for options on the validation rows: 15m.")
     ] = None,
     preset: Annotated[str, typer.Option(help='"default", or "paper": the published recipe.')] = (
         "default"
@@ -128,7 +135,8 @@ def fit(
     device: Device = "auto",
     threads: Threads = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Where an interrupted run is kept (OUT.checkpoint).")
+        Path | None,
+        typer.Option(help="Where an interrupted run is kept (OUT.checkpoint, or OUT.search)."),
     ] = None,
     checkpoint_every: Annotated[str, typer.Option(help="Time between two checkpoints.")] = "30s",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
@@ -138,7 +146,8 @@ def fit(
     """Fit a model to the rows of DATA and write it to --out.
 
     An .npz file with arrays "train" and "valid" gives both. Ctrl-C keeps the best weights so
-    far; the same command with --resume goes on.
+    far; the same command with --resume goes on. With --search, several networks are tried with
+    other options, and the best few are kept; options that are given stay as they are.
     """
     del debug
     from made.storage import check_writable
@@ -148,14 +157,16 @@ def fit(
     check_spared(out, data, valid)
     widths = None if hidden is None else _widths(hidden)
     said = said_of_columns(schema, kind)
-    place = checkpoint or out.with_name(out.name + ".checkpoint")
-    from made.density import TrainingInterrupted, fit_timed
+    ending = ".checkpoint" if search is None else ".search"
+    place = checkpoint or out.with_name(out.name + ending)
+    from made.density import TrainingInterrupted, fit_timed, remove_checkpoint
 
     try:
         density = fit_timed(
             data, valid, seconds_since_start(), orderings=orderings, members=members,
             combine=combine, questions=questions,
-            hidden=widths, seed=seed, max_time=max_time, max_epochs=max_epochs, preset=preset,
+            hidden=widths, seed=seed, max_time=max_time, max_epochs=max_epochs,
+            search=search, preset=preset,
             activation=activation, residual=residual, normalization=normalization,
             direct_input=direct_input, direct_hidden=direct_hidden, conditioning=conditioning,
             dropout=dropout, hidden_degrees=hidden_degrees, spread=spread,
@@ -170,17 +181,11 @@ def fit(
             checkpoint=place, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip
     except TrainingInterrupted as stop:
-        record = stop.density.record
-        say(
-            f"Stopped in epoch {record.epochs}. The best weights so far (epoch "
-            f"{record.best_epoch}, validation {record.validation_log_prob:.3f} nats a row) are "
-            f"kept in {place}.\nGo on with the same command and --resume; add --max-time 0 to "
-            "write them as a model now."
-        )
+        say(_kept(stop.density.record, place, search))
         raise typer.Exit(INTERRUPTED) from None
     density.save(out)
     warn_if_wide(density.certificate)
-    place.unlink(missing_ok=True)
+    remove_checkpoint(place, search)
     record, combined = density.record, density.combined
     if as_json:
         from dataclasses import asdict
@@ -204,6 +209,7 @@ def fit(
                 "seconds": round(seconds_since_start(), 3),
                 "seed": seed,
             }
+            | _search_content(density.records)
         )
         return
     print_facts(
@@ -212,10 +218,66 @@ def fit(
             ("columns", str(density.schema.n_columns)),
             ("members", f"{density.n_members}, {density.combination}"),
             *combined_facts(combined, density.certificate),
-            ("epochs", f"{record.epochs}, best {record.best_epoch}"),
+            *(
+                [("epochs", f"{record.epochs}, best {record.best_epoch}")]
+                if search is None
+                else _search_facts(density.records)
+            ),
             ("time", f"{seconds_since_start():.0f} s"),
         ]
     )
+
+
+def _kept(record: FitRecord, place: Path, search: str | None) -> str:
+    """Return what there is after Ctrl-C, and how to go on."""
+    found = record.options.get("search")
+    validation = f"validation {record.validation_log_prob:.3f} nats a row"
+    if found is None:
+        text = (
+            f"Stopped in epoch {record.epochs}. The best weights so far (epoch "
+            f"{record.best_epoch}, {validation}) are kept in {place}."
+        )
+    else:
+        text = (
+            f"Stopped after {found['finished']} finished trial(s). They are kept in {place}; the "
+            f"best is trial {found['trial']} ({validation})."
+        )
+    option = "--max-time 0" if search is None else "--search 0"
+    return (
+        f"{text}\nGo on with the same command and --resume; add {option} to write "
+        f"{'them' if found is None else 'what there is'} as a model now."
+    )
+
+
+def _search_content(records: Sequence[FitRecord]) -> dict[str, Any]:
+    """Return what a search tried and kept, if there was one."""
+    found = [record.options.get("search") for record in records]
+    if found[0] is None:
+        return {}
+    counts = {name: found[0][name] for name in ("trials", "pruned", "failed")}
+    kept = [
+        {name: one[name] for name in ("trial", "options")}
+        | {"validation_log_prob": record.validation_log_prob}
+        for one, record in zip(found, records, strict=True)
+        if one is not None
+    ]
+    return {"search": counts | {"networks": kept}}
+
+
+def _search_facts(records: Sequence[FitRecord]) -> list[tuple[str, str]]:
+    """Return lines about the trials of a search and the networks that were kept."""
+    content = _search_content(records)["search"]
+    facts = [
+        ("trials", f"{content['trials']}, {content['pruned']} ended early, {content['failed']} "
+         "diverged")
+    ]  # fmt: skip
+    for one in content["networks"]:
+        tried = ", ".join(f"{name} {value}" for name, value in one["options"].items())
+        facts.append(
+            (f"trial {one['trial']}", f"{one['validation_log_prob']:.4f} nats a row: "
+             f"{tried or 'no options but those of the recipe'}")
+        )  # fmt: skip
+    return facts
 
 
 def _widths(text: str) -> tuple[int, ...]:

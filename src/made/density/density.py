@@ -64,6 +64,11 @@ class Density(Completions):
         return self._fitted.record
 
     @property
+    def records(self) -> tuple[FitRecord, ...]:
+        """How each network came about, where there are several."""
+        return self._fitted.records
+
+    @property
     def columns(self) -> list[str]:
         """Names of the columns, in the order of the training table."""
         return self.schema.names

@@ -6,9 +6,8 @@ users do with the result.
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,7 @@ from made.combining import combine as combine_members
 from made.ensemble import Certification, Members
 from made.errors import MadeNotice, OptionError
 from made.fitting.recipe import Recipe, choose_recipe, for_questions, resolve
-from made.fitting.rows import Splits, hash_of, read_splits, rows_hash
+from made.fitting.rows import Splits, read_splits, rows_hash
 from made.model import Model
 from made.modelfile import FitRecord, Fitted
 from made.progress import Progress
@@ -49,88 +48,123 @@ def fit_table(
     schema: Any = None,
     na: Sequence[str] = (),
     keep: Sequence[str] = (),
-    preset: str = "default",
-    orderings: str | int | None = None,
-    seed: int = 0,
-    max_time: str | float | None = None,
-    max_epochs: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    checkpoint: Path | None = None,
-    checkpoint_every: str | float = 30.0,
-    resume: bool = False,
-    combine: str = "auto",
-    questions: bool = False,
-    on_epoch: Callable[[Epoch], None] | None = None,
-    progress: Progress | None = None,
-    used_seconds: float = 0.0,
-    **options: Any,
+    **asked: Any,
 ) -> tuple[Fitted, bool]:
     """Fit a model; return it and whether Ctrl-C ended the training.
 
-    The arguments are those of `made.fit`; ``options`` are fields of `NetworkConfig` and
-    `TrainingOptions`, where None means the choice of the preset.
+    The arguments are those of `made.fit`; ``asked`` are those of `Fit`.
     """
-    if max_time is None and max_epochs is None:
-        max_time = _DEFAULT_MAX_TIME
-    max_seconds = None if max_time is None else parse_duration(max_time)
-    if questions:
-        orderings, combine = for_questions(orderings, combine)
-    parse_method(combine)
-    # Training leaves time to weigh the combinations and to certify the one that is kept.
-    reserved = 0.0
-    if max_seconds is not None and combine != "mixture":
-        reserved = min(max_seconds * _COMBINING_SHARE, _COMBINING_SECONDS)
-    training_seconds = None if max_seconds is None else max_seconds - reserved
-    budget = Budget(training_seconds, max_epochs, used_seconds=used_seconds)
-    seed = check_seed(seed)
-    chosen = resolve(preset, {"orderings": orderings, **options})
-    if questions:
-        # Where little is known, few hidden units are there to say what follows.
-        chosen.setdefault("direct_input", True)
-    seconds_between = parse_duration(checkpoint_every)
-    if checkpoint is not None:
-        checkpoint = _check_checkpoint(checkpoint, resume)
-    elif resume:
-        raise OptionError("resume=True needs checkpoint=..., the file to go on from.")
+    fit = Fit(**asked)
     splits = read_splits(
         train, valid, split=split, header=header, id_column=id_column, schema=schema, na=na,
-        keep=keep, seed=seed,
+        keep=keep, seed=fit.seed,
     )  # fmt: skip
-    recipe = choose_recipe(chosen, splits.schema, len(splits.train), seed)
-    with _threads(threads):
-        result = _train(
-            splits, recipe, budget, device, on_epoch, progress,
-            checkpoint=checkpoint, checkpoint_every=seconds_between, resume=resume,
-        )  # fmt: skip
-        members = Members([(_detached(result.model), result.members)])
-        # A run that was stopped is not made to wait: the mixture needs no certificate.
-        ensemble, combined = combine_members(
-            members,
-            splits.valid,
-            "mixture" if result.stopped else combine,
-            _certification(seed, max_seconds, budget),
-            progress=progress,
+    return fit.run(splits)
+
+
+class Fit:
+    """One fit: what was asked is checked when it is made, before anything slow; then it runs.
+
+    The time runs from when it is made. The arguments are those of `made.fit` that say nothing of
+    rows; ``options`` are fields of `NetworkConfig` and `TrainingOptions`, where None means the
+    choice of the preset. ``check_orders=False`` leaves out what other orderings cost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fit = Fit(hidden=(8,), max_epochs=1, combine="mixture")
+    >>> fitted, stopped = fit.run(read_splits(np.tile(np.eye(4, dtype=int), (25, 1))))
+    >>> fitted.ensemble.n_members, stopped
+    (16, False)
+    """
+
+    def __init__(
+        self,
+        *,
+        preset: str = "default",
+        orderings: str | int | None = None,
+        seed: int = 0,
+        max_time: str | float | None = None,
+        max_epochs: int | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        checkpoint: Path | None = None,
+        checkpoint_every: str | float = 30.0,
+        resume: bool = False,
+        combine: str = "auto",
+        questions: bool = False,
+        check_orders: bool = True,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        progress: Progress | None = None,
+        used_seconds: float = 0.0,
+        **options: Any,
+    ) -> None:
+        if max_time is None and max_epochs is None:
+            max_time = _DEFAULT_MAX_TIME
+        self.max_seconds = None if max_time is None else parse_duration(max_time)
+        if questions:
+            orderings, combine = for_questions(orderings, combine)
+        parse_method(combine)
+        # Training leaves time to weigh the combinations and to certify the one that is kept.
+        training_seconds = self.max_seconds
+        if training_seconds is not None and combine != "mixture":
+            training_seconds -= min(training_seconds * _COMBINING_SHARE, _COMBINING_SECONDS)
+        self.budget = Budget(training_seconds, max_epochs, used_seconds=used_seconds)
+        self.seed = check_seed(seed)
+        self.combine = combine
+        self.preset = preset
+        self.chosen = resolve(preset, {"orderings": orderings, **options})
+        if questions:
+            # Where little is known, few hidden units are there to say what follows.
+            self.chosen.setdefault("direct_input", True)
+        self.checkpoint_every = parse_duration(checkpoint_every)
+        if checkpoint is not None:
+            checkpoint = _check_checkpoint(checkpoint, resume)
+        elif resume:
+            raise OptionError("resume=True needs checkpoint=..., the file to go on from.")
+        self.checkpoint, self.resume = checkpoint, resume
+        self.device, self.threads = device, threads
+        self.checks_orders = check_orders
+        self.on_epoch, self.progress = on_epoch, progress
+
+    def run(self, splits: Splits) -> tuple[Fitted, bool]:
+        """Fit to the rows; return the model and whether Ctrl-C ended the training."""
+        recipe = choose_recipe(self.chosen, splits.schema, len(splits.train), self.seed)
+        order_check = None
+        with using_threads(self.threads):
+            result = _train(
+                splits, recipe, self.budget, self.device, self.on_epoch, self.progress,
+                checkpoint=self.checkpoint, checkpoint_every=self.checkpoint_every,
+                resume=self.resume,
+            )  # fmt: skip
+            members = Members([(_detached(result.model), result.members)])
+            # A run that was stopped is not made to wait: the mixture needs no certificate.
+            ensemble, combined = combine_members(
+                members,
+                splits.valid,
+                "mixture" if result.stopped else self.combine,
+                _certification(self.seed, self.max_seconds, self.budget),
+                progress=self.progress,
+            )
+            if self.checks_orders:
+                fixed = recipe.training.n_orderings is not None
+                order_check = check_orders(ensemble, splits.valid, self.seed, fixed=fixed)
+        record = FitRecord(
+            made_version=__version__,
+            torch_version=torch.__version__,
+            options=recipe.training.to_json()
+            | {"preset": self.preset, "training_rows_hash": rows_hash(splits.train)},
+            n_train_rows=len(splits.train),
+            n_validation_rows=len(splits.valid),
+            validation_log_prob=combined.mixture_log_prob or 0.0,
+            validation_standard_error=combined.mixture_standard_error or 0.0,
+            best_epoch=result.position.best_epoch,
+            epochs=max((line.epoch for line in result.position.history), default=0),
+            seconds=round(self.budget.elapsed(), 3),
+            history=[asdict(line) for line in result.position.history],
+            order_check=order_check,
         )
-        order_check = check_orders(
-            ensemble, splits.valid, seed, fixed=recipe.training.n_orderings is not None
-        )
-    record = FitRecord(
-        made_version=__version__,
-        torch_version=torch.__version__,
-        options=recipe.training.to_json()
-        | {"preset": preset, "training_rows_hash": rows_hash(splits.train)},
-        n_train_rows=len(splits.train),
-        n_validation_rows=len(splits.valid),
-        validation_log_prob=combined.mixture_log_prob or 0.0,
-        validation_standard_error=combined.mixture_standard_error or 0.0,
-        best_epoch=result.position.best_epoch,
-        epochs=max((line.epoch for line in result.position.history), default=0),
-        seconds=round(budget.elapsed(), 3),
-        history=[asdict(line) for line in result.position.history],
-        order_check=order_check,
-    )
-    return Fitted(splits.schema, ensemble, (record,), combined), result.stopped
+        return Fitted(splits.schema, ensemble, (record,), combined), result.stopped
 
 
 def _certification(seed: int, max_seconds: float | None, budget: Budget) -> Certification:
@@ -168,10 +202,7 @@ def _train(
     run = {
         "network": network.to_json(),
         "training": training.to_json(),
-        "schema_hash": hash_of(json.dumps(splits.schema.to_json()).encode()),
-        "training_rows_hash": rows_hash(splits.train),
-        "validation_rows_hash": rows_hash(splits.valid),
-    }
+    } | splits.identity()
     if resume and checkpoint is not None and checkpoint.exists():
         trainer.resume(load_checkpoint(checkpoint, run))
     return trainer.run(checkpoint, run, checkpoint_every)
@@ -214,7 +245,8 @@ def find_device(name: str) -> torch.device:
 
 
 @contextmanager
-def _threads(n_threads: int | None):
+def using_threads(n_threads: int | None) -> Iterator[None]:
+    """Compute with so many threads for a while; None changes nothing."""
     before = torch.get_num_threads()
     if n_threads is not None:
         torch.set_num_threads(check_count("threads", n_threads))

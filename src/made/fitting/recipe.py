@@ -19,6 +19,13 @@ _ROWS_PER_COLUMN = 15
 # Hidden units of tables with other columns than bits, by rows; more where rows are more.
 _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
+_OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH), "learning_rate": 1e-3}
+# Tables of bits with so many cells, like images, can teach a wider network.
+_MANY_CELLS = 20_000_000
+_OF_MANY_CELLS: dict[str, Any] = {"hidden": (1000, 1000), "dropout": 0.2}
+# A network of all orderings serves any number of members, and many are better; a few of them tell
+# how well it learns.
+_OF_ALL_ORDERINGS: dict[str, Any] = {"dropout": 0.2, "members": 64, "validation_members": 16}
 # What suits tables of bits, with one input and one output a column, throws the training of others
 # back again and again: a step then moves each output by the sum over hundreds of inputs.
 _OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
@@ -38,6 +45,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "hidden_degrees": "redrawn",
         "direct_input": True,
         "conditioning": False,
+        "dropout": 0.0,
         "initialization": "orthogonal",
         "batch_size": 100,
         "optimizer": "adadelta",
@@ -74,7 +82,9 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
     chosen: dict[str, Any] = dict(options)
     n_orderings = choose_orderings(chosen.pop("orderings", "auto"), n_rows, schema.n_columns)
     if schema.is_binary:
-        chosen.setdefault("hidden", (_WIDTH, _WIDTH))
+        of_size = _OF_MANY_CELLS if n_rows * schema.n_columns >= _MANY_CELLS else {}
+        of_orderings = _OF_ALL_ORDERINGS if n_orderings is None else {}
+        chosen = _OF_BITS | of_size | of_orderings | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))

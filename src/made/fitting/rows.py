@@ -6,6 +6,7 @@ Knows tables; knows nothing of models, training or options other than those of d
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -43,6 +44,14 @@ class Splits:
     schema: Schema
     train: np.ndarray
     valid: np.ndarray
+
+    def identity(self) -> dict[str, str]:
+        """Return what identifies the data of a run that may go on later."""
+        return {
+            "schema_hash": hash_of(json.dumps(self.schema.to_json()).encode()),
+            "training_rows_hash": rows_hash(self.train),
+            "validation_rows_hash": rows_hash(self.valid),
+        }
 
 
 def read_splits(

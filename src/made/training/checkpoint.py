@@ -66,7 +66,7 @@ def load_checkpoint(path: Path, run: dict[str, Any] | None = None) -> Checkpoint
         ) from error
     if run is not None and found != run:
         raise CheckpointError(
-            f"{path} belongs to another run: {_differences(found, run)}. Use the same data and "
+            f"{path} belongs to another run: {differences(found, run)}. Use the same data and "
             "options, or delete it to start anew."
         )
     parts = {"current": {}, "best": {}}
@@ -76,7 +76,7 @@ def load_checkpoint(path: Path, run: dict[str, Any] | None = None) -> Checkpoint
     return Checkpoint(found, position, parts["current"], parts["best"] or None)
 
 
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     """Say which options differ, looking one level into nested ones."""
     lines = []
     for key in sorted(set(found) | set(wanted)):
@@ -84,7 +84,7 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
         if before == now:
             continue
         if isinstance(before, dict) and isinstance(now, dict):
-            lines.append(_differences(before, now))
+            lines.append(differences(before, now))
         elif key.endswith("_hash"):
             what = key.removesuffix("_hash").replace("_", " ")
             lines.append(f"the {what} " + ("are others" if what.endswith("s") else "is another"))
