@@ -21,7 +21,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,9 @@ import torch
 import made
 from combining_tables import (
     BEST_MEMBER,
-    BEST_POWER,
-    EM,
     LEARNED_PRODUCT,
-    MEAN,
-    MIXTURE,
     ORDERINGS,
-    PRODUCT,
     SETS,
-    SMOOTH_EM,
-    SPARSE_EM,
     Result,
     filled,
     full,
@@ -48,43 +40,24 @@ from combining_tables import (
     stored,
 )
 from harness import machine, versions
+from made.benchmark.combinations import (
+    LEARNING_STEPS,
+    Entry,
+    best_power,
+    bound,
+    draw,
+    drawn_evenly,
+    halves,
+    mean_member,
+    mixture,
+    mixtures,
+    product,
+)
 from made.density import Density
-from made.ensemble import Combination, Members, learn_mixture, learn_product
-from made.ensemble.confidence import ConfidenceSequence
-from made.ensemble.draws import draw_mixture
+from made.ensemble import Combination, Members, learn_product
 
 MANY_MEMBERS = ("dna", "nips")
 MAX_ROWS = 2000
-# Rows times members that are drawn and scored for each number of members.
-DRAWN_CELLS, LEAST_DRAWN, MOST_DRAWN = 2**20, 2048, 16384
-BATCH_DRAWN = 512
-LEVEL = 0.95
-POWERS = [tenths / 10 for tenths in range(10)]
-LEARNING_STEPS = 500
-
-
-@dataclass(frozen=True)
-class Normalizer:
-    """log Z: its estimate and limits, and from how many draws; of a mixture it is 0."""
-
-    estimate: float = 0.0
-    lower: float = 0.0
-    upper: float = 0.0
-    n_draws: int = 0
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A combination of the first members, ready to be scored."""
-
-    name: str
-    combination: Combination
-    normalizer: Normalizer = Normalizer()
-
-    def scores(self, log_probs: np.ndarray) -> np.ndarray:
-        """Return conservative nats of each row, from the log-probs of all members."""
-        used = log_probs[:, self.combination.support]
-        return self.combination.log_mean(used) - self.normalizer.upper
 
 
 def some_rows(rows: np.ndarray, seed: int) -> torch.Tensor:
@@ -105,61 +78,31 @@ def train_members(
     return density, everyone._fitted.ensemble.members
 
 
-def draw(members: Members, weights: np.ndarray, n_drawn: int, seed: int) -> np.ndarray:
-    """Return log-probs, under the first members if they have weight, of rows of their mixture."""
-    padded = np.pad(weights, (0, len(members) - len(weights)))
-    rows = draw_mixture(members, padded, 0, n_drawn, seed)
-    return members.log_probs(torch.as_tensor(rows), np.flatnonzero(weights))
-
-
-def bound(combination: Combination, drawn: np.ndarray) -> Normalizer:
-    """Return log Z with limits, from rows of the mixture of the same weights."""
-    terms = np.exp(combination.log_ratio(drawn))
-    sequence = ConfidenceSequence(LEVEL)
-    for start in range(0, len(terms), BATCH_DRAWN):
-        sequence.add(terms[start : start + BATCH_DRAWN], n_planned=len(terms))
-    tiny = np.finfo(float).tiny
-    estimate, lower, upper = np.log(np.maximum((sequence.mean, *sequence.interval()), tiny))
-    return Normalizer(float(estimate), float(lower), float(upper), len(terms))
-
-
 def singles(valid: np.ndarray) -> list[Entry]:
     """Return one ordering, on average and the best one, and the mixture of equal weights."""
     n_members = valid.shape[1]
     best = np.eye(n_members)[valid.mean(axis=0).argmax()]
     return [
-        # The product without its normaliser is the mean of the members' nats.
-        Entry(MEAN, Combination.uniform(n_members, 0.0)),
+        mean_member(n_members),
         Entry(BEST_MEMBER, Combination(best)),
-        Entry(MIXTURE, Combination.uniform(n_members)),
-    ]
-
-
-def mixtures(valid: np.ndarray) -> list[Entry]:
-    return [
-        Entry(name, Combination(learn_mixture(valid, c, max_steps=LEARNING_STEPS).weights))
-        for name, c in ((EM, 1.0), (SMOOTH_EM, 5.0), (SPARSE_EM, 0.5))
+        mixture(n_members),
     ]
 
 
 def products(members: Members, valid: np.ndarray, seed: int) -> list[Entry]:
     """Return powers below 1 and trees; no draw that tuned one of them bounds its Z."""
     n_members = valid.shape[1]
-    product = Combination.uniform(n_members, 0.0)
-    n_drawn = int(np.clip(DRAWN_CELLS // n_members, LEAST_DRAWN, MOST_DRAWN))
-    drawn = draw(members, product.weights, n_drawn, seed + 1)
-    tuning, fresh = drawn[: n_drawn // 2], drawn[n_drawn // 2 :]
-    candidates = [Combination.uniform(n_members, power) for power in POWERS]
-    best = max((Entry("", power, bound(power, tuning)) for power in candidates),
-               key=lambda entry: entry.scores(valid).mean()).combination  # fmt: skip
+    drawn = drawn_evenly(members, n_members, seed)
+    tuning, fresh = halves(drawn)
     learned = learn_weights(valid, tuning)
-    branches = [np.arange(n_members) * n // n_members for n in (2, 4) if n < n_members]
-    trees = [Combination(product.weights, 0.0, each) for each in branches]
     own = draw(members, learned.weights, len(fresh), seed + 2)
+    evenly = Combination.uniform(n_members).weights
+    branches = [np.arange(n_members) * n // n_members for n in (2, 4) if n < n_members]
+    trees = [Combination(evenly, 0.0, each) for each in branches]
     return [
-        Entry(PRODUCT, product, bound(product, drawn)),
+        product(n_members, drawn),
         Entry(LEARNED_PRODUCT, learned, bound(learned, own)),
-        Entry(BEST_POWER, best, bound(best, fresh)),
+        best_power(valid, drawn),
         *(Entry(f"product of {tree.n_branches} mixtures", tree, bound(tree, drawn))
           for tree in trees),
     ]  # fmt: skip
@@ -177,7 +120,7 @@ def line(entry: Entry, valid: np.ndarray, test: np.ndarray) -> dict[str, Any]:
     """Return the figures of a combination; ``gain`` is over the mean of all single members."""
     n_members = entry.combination.n_members
     scores = entry.scores(test[:, :n_members])
-    mixture = Combination.uniform(n_members).log_mean(test[:, :n_members])
+    evenly = mixture(n_members).scores(test[:, :n_members])
     normalizer = entry.normalizer
     return {
         "combination": entry.name,
@@ -185,7 +128,7 @@ def line(entry: Entry, valid: np.ndarray, test: np.ndarray) -> dict[str, Any]:
         "kept": len(entry.combination.support),
         "power": entry.combination.power,
         **_mean_and_error("test", scores),
-        **_mean_and_error("difference", scores - mixture),
+        **_mean_and_error("difference", scores - evenly),
         **_mean_and_error("gain", scores - test.mean(axis=1)),
         "validation": float(entry.scores(valid[:, :n_members]).mean()),
         "log_normalizer": normalizer.estimate,

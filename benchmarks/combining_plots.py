@@ -7,18 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from combining_tables import (
-    BEST_POWER,
-    EM,
-    FOUR,
-    MIXTURE,
-    PRODUCT,
-    SIZES,
-    TWO,
-    Line,
-    Result,
-    most_members,
-)
+from combining_tables import FOUR, SIZES, TWO, Line, Result, most_members
+from made.benchmark.results import BEST_POWER, EM, MIXTURE, PRODUCT
 
 _DASHES = {"all": "-", "fixed": "--"}
 _COLORS = {

@@ -12,19 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from made.benchmark.results import BEST_POWER, EM, MEAN, MIXTURE, PRODUCT, SMOOTH_EM, SPARSE_EM
+
 SETS = {
     "mushrooms": "made", "dna": "made", "adult": "made", "nips": "made", "ocr_letters": "made",
     "nltcs": "debd20", "plants": "debd20", "jester": "debd20", "tretail": "debd20",
     "accidents": "debd20", "web": "made", "connect4": "made", "rcv1_partial": "made",
 }  # fmt: skip
 ORDERINGS: dict[str, str | int] = {"fixed": 16, "all": "all"}
-MEAN, MIXTURE, EM, PRODUCT, BEST_POWER = (
-    "mean member", "mixture, equal weights", "mixture, EM weights", "product, equal weights",
-    "best power by validation",
-)  # fmt: skip
-BEST_MEMBER, SMOOTH_EM, SPARSE_EM, LEARNED_PRODUCT, TWO, FOUR = (
-    "best member by validation", "mixture, smooth EM", "mixture, sparse EM",
-    "product, learned weights", "product of 2 mixtures", "product of 4 mixtures",
+BEST_MEMBER, LEARNED_PRODUCT, TWO, FOUR = (
+    "best member by validation", "product, learned weights", "product of 2 mixtures",
+    "product of 4 mixtures",
 )  # fmt: skip
 # What saw the validation rows no more than by one number may be chosen by them.
 CHOSEN, CANDIDATES = (

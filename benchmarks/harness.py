@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from made.benchmark.results import machine, versions
+
+__all__ = ["Result", "in_turn", "machine", "median_ratio", "parser", "report", "versions"]
 
 
 @dataclass
@@ -69,30 +71,6 @@ def median_ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
-    model = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in _lines("/proc/cpuinfo")
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return {"processor": model, "system": platform.system(), "python": platform.python_version()}
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the installed ones among ``packages``."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def report(results: list[Result], arguments: argparse.Namespace, packages: Iterable[str]) -> None:
     """Print the results as a table, and write them to ``--json`` if that was given."""
     about = {
@@ -112,10 +90,3 @@ def report(results: list[Result], arguments: argparse.Namespace, packages: Itera
     if arguments.json:
         content = about | {"results": [asdict(item) | {"met": item.met} for item in results]}
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []

@@ -36,19 +36,9 @@ from torch import Tensor
 
 import made
 from combining import products, singles, some_rows
-from combining_tables import (
-    BEST_POWER,
-    FOUR,
-    MEAN,
-    MIXTURE,
-    PRODUCT,
-    SETS,
-    Tables,
-    filled,
-    signed,
-    table,
-)
+from combining_tables import FOUR, SETS, Tables, filled, signed, table
 from harness import machine, versions
+from made.benchmark.results import BEST_POWER, MEAN, MIXTURE, PRODUCT
 from made.training.step import TrainingStep
 
 CHOSEN_SETS = ("dna", "nips", "mushrooms", "adult", "plants")

@@ -34,7 +34,15 @@ def process(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["fit", "--help"], ["info"], ["info", "--history"]]
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["fit", "--help"],
+        ["benchmark", "made", "--help"],
+        ["info"],
+        ["info", "--history"],
+    ],
 )
 def test_quick_commands_import_nothing_heavy(model: Path, arguments: list[str]) -> None:
     given = [*arguments, str(model)] if arguments[0] == "info" else arguments

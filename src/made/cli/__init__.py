@@ -11,6 +11,7 @@ import typer
 
 from made._version import __version__
 from made.cli.ask import explain, impute, query
+from made.cli.benchmark import benchmark
 from made.cli.combine import combine, pool, verify
 from made.cli.demo import demo
 from made.cli.fit import fit
@@ -32,6 +33,7 @@ for command in (
     schema, fit, score, sample, query, impute, explain, info, combine, pool, verify, demo
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(benchmark, name="benchmark")
 
 
 def _print_version(wanted: bool) -> None:
