@@ -40,7 +40,7 @@ def suite() -> Suite:
 
 @pytest.fixture
 def plan(suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    monkeypatch.setattr(runner, "fit", quick_fit)
+    monkeypatch.setattr(runner, "fit_timed", quick_fit)
     data = write_data(tmp_path / "data")
     return Plan(suite, data, tmp_path / "out", budget="20s", threads=1, progress=False)
 
@@ -53,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plan, d
         progress=False,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "fit", quick_fit)
+        patch.setattr(runner, "fit_timed", quick_fit)
         yield plan, done(plan, "first")
 
 
@@ -154,11 +154,11 @@ def test_two_recipes_are_compared_by_rows(
 ) -> None:
     plan, first = finished
 
-    def searched(train: Any, valid: Any, *, search: float, **how: Any) -> made.Density:
+    def searched(train: Any, valid: Any, used: float, *, search: float, **how: Any) -> made.Density:
         assert search == 20.0
-        return quick_fit(train, valid, **how | {"seed": 5})
+        return quick_fit(train, valid, used, **how | {"seed": 5})
 
-    monkeypatch.setattr(runner, "fit", searched)
+    monkeypatch.setattr(runner, "fit_timed", searched)
     found = done(
         Plan(plan.suite, plan.data, plan.out, "search", "20s", threads=1, progress=False), "first"
     )
@@ -171,12 +171,12 @@ def test_two_recipes_are_compared_by_rows(
 def test_a_set_that_fails_does_not_lose_the_others(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails_first(train: Any, valid: Any, **how: Any) -> made.Density:
+    def fails_first(train: Any, valid: Any, used: float, **how: Any) -> made.Density:
         if (train == arrays_of("first")["train"]).all():
             raise RuntimeError("no luck")
-        return quick_fit(train, valid, **how)
+        return quick_fit(train, valid, used, **how)
 
-    monkeypatch.setattr(runner, "fit", fails_first)
+    monkeypatch.setattr(runner, "fit_timed", fails_first)
     found = list(run(plan, find_sets(plan.suite)))
     assert [one.name for one in found] == list(SETS)
     assert str(found[0].error) == "no luck"
@@ -192,21 +192,39 @@ def test_an_interrupted_fit_goes_on(plan: Plan, monkeypatch: pytest.MonkeyPatch)
 
     resumed = []
 
-    def interrupted(train: Any, valid: Any, **how: Any) -> made.Density:
-        return quick_fit(train, valid, **how, on_epoch=stop)
+    def interrupted(train: Any, valid: Any, used: float, **how: Any) -> made.Density:
+        return quick_fit(train, valid, used, **how, on_epoch=stop)
 
-    def noted(train: Any, valid: Any, **how: Any) -> made.Density:
+    def noted(train: Any, valid: Any, used: float, **how: Any) -> made.Density:
         resumed.append(how["resume"])
-        return quick_fit(train, valid, **how)
+        return quick_fit(train, valid, used, **how)
 
-    monkeypatch.setattr(runner, "fit", interrupted)
+    monkeypatch.setattr(runner, "fit_timed", interrupted)
     with pytest.raises(TrainingInterrupted):
         outcome(plan, "first")
     assert (plan.work("first") / "checkpoint").exists()
     assert not plan.commitment("first").exists()
-    monkeypatch.setattr(runner, "fit", noted)
+    monkeypatch.setattr(runner, "fit_timed", noted)
     assert done(plan, "first")["epochs"] == 4
     assert resumed == [True]
+
+
+def test_a_fit_that_could_not_be_saved_is_not_lost(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError("the disk is full")
+
+    def careful(train: Any, valid: Any, used: float, **how: Any) -> made.Density:
+        return quick_fit(train, valid, used, **how, checkpoint_every=0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "fit_timed", careful)
+        patch.setattr(made.Density, "save", full)
+        assert "disk is full" in str(outcome(plan, "first").error)
+    assert (plan.work("first") / "checkpoint").exists()
+    assert done(plan, "first")["epochs"] == 4
+    assert not (plan.work("first") / "checkpoint").exists()
 
 
 def test_a_crash_after_opening_goes_on_with_the_same_model(
@@ -220,7 +238,7 @@ def test_a_crash_after_opening_goes_on_with_the_same_model(
         assert "disk is full" in str(outcome(plan, "first").error)
     opened = json.loads(plan.commitment("first").read_text())
     assert opened["opened"] is not None
-    monkeypatch.setattr(runner, "fit", never)
+    monkeypatch.setattr(runner, "fit_timed", never)
     result = done(plan, "first")
     assert result["model_sha256"] == opened["model_sha256"]
     assert json.loads(plan.commitment("first").read_text()) == opened

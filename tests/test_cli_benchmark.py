@@ -23,7 +23,7 @@ def invoke(*arguments: object) -> Result:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     register(monkeypatch)
-    monkeypatch.setattr(runner, "fit", quick_fit)
+    monkeypatch.setattr(runner, "fit_timed", quick_fit)
     monkeypatch.delenv("MADE_DATA", raising=False)
     write_data(tmp_path / "data")
     return tmp_path
@@ -105,12 +105,12 @@ def test_what_is_interrupted_is_kept(folder: Path, monkeypatch: pytest.MonkeyPat
     def interrupted(*arguments: Any, **how: Any) -> made.Density:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "fit", interrupted)
+    monkeypatch.setattr(runner, "fit_timed", interrupted)
     result = run_tiny(folder)
     assert result.exit_code == 130
     assert "Stopped. 1 of 2 results are kept" in result.stderr
     assert "The same command goes on there." in result.stderr
-    monkeypatch.setattr(runner, "fit", quick_fit)
+    monkeypatch.setattr(runner, "fit_timed", quick_fit)
     assert run_tiny(folder).exit_code == 0
 
 

@@ -15,6 +15,7 @@ from made.cli import app
 from made.demo import penguins
 from made.errors import DataError, MadeNotice, OptionError
 from made.fitting import choose_hidden, choose_recipe, read_splits
+from made.fitting.recipe import resolve
 
 TINY: dict[str, Any] = {
     "hidden": (12,), "members": 3, "max_epochs": 3, "threads": 1, "progress": False,
@@ -163,7 +164,17 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     bits = read_splits(np.random.default_rng(0).integers(0, 2, (50, 3)))
     plain = choose_recipe({}, bits.schema, 45, seed=0)
     assert (plain.network.hidden, plain.network.direct_input) == ((500, 500), True)
-    assert plain.training.patience == 30
+    assert (plain.training.patience, plain.network.dropout, plain.training.members) == (30, 0.0, 16)
+    wide = choose_recipe({}, bits.schema, 5_000, seed=0)
+    assert (wide.network.hidden, wide.network.dropout) == ((2000,), 0.0)
+    huge = choose_recipe({}, bits.schema, 10_000_000, seed=0)
+    assert (huge.network.hidden, huge.network.dropout) == ((1000, 1000), 0.2)
+    fresh = choose_recipe({}, bits.schema, 44, seed=0)
+    assert (fresh.network.hidden, fresh.network.dropout) == ((500, 500), 0.2)
+    assert (fresh.training.n_orderings, fresh.training.members) == (None, 64)
+    paper = choose_recipe(resolve("paper", {}), bits.schema, 5_000, seed=0)
+    assert (paper.network.hidden, paper.network.dropout) == ((500, 500), 0.0)
+    assert (paper.training.learning_rate, paper.training.members) == (1.0, 1000)
     chosen = choose_recipe({"hidden": (7,), "conditioning": True}, splits.schema, 180, seed=0)
     assert (chosen.network.hidden, chosen.network.conditioning) == ((7,), True)
     assert [choose_hidden(n)[0] for n in (10, 2_000, 50_000)] == [100, 200, 500]

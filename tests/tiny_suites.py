@@ -13,6 +13,7 @@ from made.benchmark import suites
 from made.benchmark.data import contents_hash
 from made.benchmark.results import COMBINATIONS, FORMAT, KEPT, result_path, write_result
 from made.benchmark.suites import SPLITS, BenchmarkSet, Split, Suite
+from made.density import fit_timed
 
 SETS = ("first", "second")
 SIZES = {"train": 120, "valid": 40, "test": 50}
@@ -40,9 +41,10 @@ def tiny_suite() -> Suite:
     return Suite("tiny", "tiny", "default", "3s", known)
 
 
-def quick_fit(train: Any, valid: Any, **how: Any) -> made.Density:
+def quick_fit(train: Any, valid: Any, used_seconds: float, **how: Any) -> made.Density:
     """Fit as a run does, but a small network for a few epochs."""
-    return made.fit(train, valid, hidden=(8,), members=4, orderings=4, max_epochs=4, **how)
+    small = {"hidden": (8,), "members": 4, "orderings": 4, "max_epochs": 4}
+    return fit_timed(train, valid, used_seconds, **small, **how)
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> Suite:

@@ -36,7 +36,7 @@ from made.benchmark.results import (
 )
 from made.benchmark.suites import BenchmarkSet, Suite
 from made.combining import standard_error
-from made.density import fit
+from made.density import fit_timed, remove_checkpoint
 from made.errors import OptionError, did_you_mean
 from made.modelfile import FitRecord, Fitted
 from made.progress import Progress, terminal_progress
@@ -92,6 +92,11 @@ class Plan:
         object.__setattr__(self, "seconds", parse_duration(self.budget or self.suite.budget))
         check_seed(self.seed)
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The argument of `made.fit` that says how long."""
+        return {"search" if self.recipe == "search" else "max_time": self.seconds}
+
     def result(self, name: str, recipe: str | None = None) -> Path:
         """Return where the result of a set lies."""
         return result_path(self.out, self.suite.name, name, recipe or self.recipe, self.seed)
@@ -141,8 +146,10 @@ def run_set(plan: Plan, one: BenchmarkSet) -> Result:
     chosen = work / "chosen.made"
     if not chosen.exists():
         with _counting(work / "seconds.json"):
-            density = fit(loaded.train, loaded.valid, **_how(plan, work))
+            density = fit_timed(loaded.train, loaded.valid, 0.0, **_how(plan, work))
         density.save(chosen)
+    # Only now, and again after a kill in between: until it is saved, what was trained is there.
+    remove_checkpoint(_place(plan, work), plan.limits.get("search"))
     # From here on, what counts is the file: the model of the hash is the one that is scored.
     fitted = modelfile.load(chosen)
     commitment = commit(
@@ -173,12 +180,15 @@ def run_set(plan: Plan, one: BenchmarkSet) -> Result:
     return result
 
 
+def _place(plan: Plan, work: Path) -> Path:
+    return work / ("search" if plan.recipe == "search" else "checkpoint")
+
+
 def _how(plan: Plan, work: Path) -> dict[str, Any]:
     """Return the arguments of `made.fit` for a recipe; what was begun goes on."""
-    place = work / ("search" if plan.recipe == "search" else "checkpoint")
-    limit = "search" if plan.recipe == "search" else "max_time"
+    place = _place(plan, work)
     return {
-        limit: plan.seconds,
+        **plan.limits,
         "seed": plan.seed,
         "threads": plan.threads,
         "checkpoint": place,

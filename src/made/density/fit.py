@@ -101,8 +101,8 @@ def fit(
         come first, with direct connections, and keep the mixture, whose answers are exact (unless
         ``combine`` names another combination).
     hidden : sequence of int, optional
-        Widths of the hidden layers; by default (500, 500) for tables of bits, else (100, 100) to
-        (500, 500) by the number of rows.
+        Widths of the hidden layers; by default (500, 500), (2000,) or (1000, 1000) for tables of
+        bits, else (100, 100) to (500, 500), by the number of rows.
     seed : int
         Decides weights, orderings, minibatches, held-out rows.
     max_time : seconds or text like "90s", "10m", "1h30m"
@@ -194,8 +194,8 @@ def fit_timed(
     valid: Any,
     used_seconds: float,
     *,
-    hidden: Sequence[int] | int | None,
-    checkpoint: str | os.PathLike[str] | None,
+    hidden: Sequence[int] | int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     search: str | float | None = None,
     progress: bool = True,
     **options: Any,

@@ -29,7 +29,7 @@ from made.queries.trained import check_orders
 from made.storage import check_writable
 from made.training.checkpoint import load_checkpoint
 from made.training.loop import Trainer, TrainingResult
-from made.training.options import Budget, check_count, parse_duration
+from made.training.options import Budget, TrainingOptions, check_count, parse_duration
 from made.training.state import Epoch
 from made.uniforms import check_seed
 
@@ -117,6 +117,8 @@ class Fit:
         if questions:
             # Where little is known, few hidden units are there to say what follows.
             self.chosen.setdefault("direct_input", True)
+            # Every answer asks all members: what many would add is not worth the wait.
+            self.chosen.setdefault("members", TrainingOptions.members)
         self.checkpoint_every = parse_duration(checkpoint_every)
         if checkpoint is not None:
             checkpoint = _check_checkpoint(checkpoint, resume)

@@ -20,6 +20,10 @@ _ROWS_PER_COLUMN = 15
 _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
 _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH), "learning_rate": 1e-3}
+# With a fixed list of orderings, from so many rows on, one wide layer learns faster than two narrow
+# ones, and more; of fewer rows two layers say more.
+_MANY_ROWS = 5000
+_OF_MANY_ROWS: dict[str, Any] = {"hidden": (2000,)}
 # Tables of bits with so many cells, like images, can teach a wider network.
 _MANY_CELLS = 20_000_000
 _OF_MANY_CELLS: dict[str, Any] = {"hidden": (1000, 1000), "dropout": 0.2}
@@ -82,9 +86,7 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
     chosen: dict[str, Any] = dict(options)
     n_orderings = choose_orderings(chosen.pop("orderings", "auto"), n_rows, schema.n_columns)
     if schema.is_binary:
-        of_size = _OF_MANY_CELLS if n_rows * schema.n_columns >= _MANY_CELLS else {}
-        of_orderings = _OF_ALL_ORDERINGS if n_orderings is None else {}
-        chosen = _OF_BITS | of_size | of_orderings | chosen
+        chosen = _of_bits(n_rows, schema.n_columns, n_orderings) | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
@@ -95,6 +97,15 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
     return Recipe(
         NetworkConfig(**network), TrainingOptions(seed=seed, n_orderings=n_orderings, **training)
     )
+
+
+def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, Any]:
+    """Return what suits a table of bits."""
+    if n_orderings is None:
+        chosen = _OF_BITS | _OF_ALL_ORDERINGS
+    else:
+        chosen = _OF_BITS | (_OF_MANY_ROWS if n_rows >= _MANY_ROWS else {})
+    return chosen | (_OF_MANY_CELLS if n_rows * n_columns >= _MANY_CELLS else {})
 
 
 def choose_hidden(n_rows: int) -> tuple[int, int]:
