@@ -167,6 +167,8 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     assert (plain.training.patience, plain.network.dropout, plain.training.members) == (30, 0.0, 16)
     wide = choose_recipe({}, bits.schema, 5_000, seed=0)
     assert (wide.network.hidden, wide.network.dropout) == ((2000,), 0.0)
+    wider = choose_recipe({"orderings": 4}, bits.schema, 15_000, seed=0)
+    assert (wider.network.hidden, wider.training.n_orderings) == ((4000,), 4)
     huge = choose_recipe({}, bits.schema, 10_000_000, seed=0)
     assert (huge.network.hidden, huge.network.dropout) == ((1000, 1000), 0.2)
     fresh = choose_recipe({}, bits.schema, 44, seed=0)

@@ -22,8 +22,7 @@ _WIDTH = 500
 _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH), "learning_rate": 1e-3}
 # With a fixed list of orderings, from so many rows on, one wide layer learns faster than two narrow
 # ones, and more; of fewer rows two layers say more.
-_MANY_ROWS = 5000
-_OF_MANY_ROWS: dict[str, Any] = {"hidden": (2000,)}
+_ONE_LAYER = ((15_000, 4000), (5_000, 2000))
 # Tables of bits with so many cells, like images, can teach a wider network.
 _MANY_CELLS = 20_000_000
 _OF_MANY_CELLS: dict[str, Any] = {"hidden": (1000, 1000), "dropout": 0.2}
@@ -101,10 +100,11 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
 
 def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, Any]:
     """Return what suits a table of bits."""
+    chosen = dict(_OF_BITS)
     if n_orderings is None:
-        chosen = _OF_BITS | _OF_ALL_ORDERINGS
-    else:
-        chosen = _OF_BITS | (_OF_MANY_ROWS if n_rows >= _MANY_ROWS else {})
+        chosen |= _OF_ALL_ORDERINGS
+    elif n_rows >= _ONE_LAYER[-1][0]:
+        chosen["hidden"] = (next(width for from_rows, width in _ONE_LAYER if n_rows >= from_rows),)
     return chosen | (_OF_MANY_CELLS if n_rows * n_columns >= _MANY_CELLS else {})
 
 

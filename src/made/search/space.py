@@ -47,7 +47,7 @@ _RESIDUAL = {"hidden": (500, 500, 500), "residual": True, "normalization": "cumu
 BITS: tuple[Axis, ...] = (
     LogRange("learning_rate", 3e-4, 3e-3),
     Choice("dropout", (0.0, 0.1, 0.2, 0.3, 0.5)),
-    Choice("hidden", ((500,), (500, 500), (1000,), (2000,), (1000, 1000), _RESIDUAL)),
+    Choice("hidden", ((500,), (500, 500), (1000,), (2000,), (4000,), _RESIDUAL)),
     Choice("orderings", (4, 8, 16, "all")),
     Choice("weight_decay", (0.01, 0.1, 0.3)),
     Choice("batch_size", (50, 100, 200)),
@@ -56,9 +56,9 @@ BITS: tuple[Axis, ...] = (
 # Where rows are many for each column, few orderings can be learned well.
 BITS_OF_MANY_ROWS: tuple[Options, ...] = (
     {},
+    {"hidden": (4000,), "orderings": 4},
     {"hidden": (500, 500), "orderings": 8},
     {"hidden": (500,), "orderings": "all", "dropout": 0.3},
-    _RESIDUAL | {"orderings": 8},
 )
 # Where they are few, fresh orderings and dropout regularise.
 BITS_OF_FEW_ROWS: tuple[Options, ...] = (
