@@ -167,10 +167,12 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     assert (plain.training.patience, plain.network.dropout, plain.training.members) == (30, 0.0, 16)
     wide = choose_recipe({}, bits.schema, 5_000, seed=0)
     assert (wide.network.hidden, wide.network.dropout) == ((2000,), 0.0)
+    assert (wide.training.n_orderings, plain.training.n_orderings) == (8, 16)
     wider = choose_recipe({"orderings": 4}, bits.schema, 15_000, seed=0)
     assert (wider.network.hidden, wider.training.n_orderings) == ((4000,), 4)
     huge = choose_recipe({}, bits.schema, 10_000_000, seed=0)
     assert (huge.network.hidden, huge.network.dropout) == ((1000, 1000), 0.2)
+    assert huge.training.n_orderings == 16
     fresh = choose_recipe({}, bits.schema, 44, seed=0)
     assert (fresh.network.hidden, fresh.network.dropout) == ((500, 500), 0.2)
     assert (fresh.training.n_orderings, fresh.training.members) == (None, 64)

@@ -90,7 +90,8 @@ def fit(
         Rows for early stopping; by default a tenth of ``train``, picked by the seed.
     orderings : "auto", "all" or int
         Orderings that training cycles through; "all" draws a fresh one at every step; "auto" (the
-        default) is 16 where there are 15 rows or more for each column, else "all".
+        default) is 16 where there are 15 rows or more for each column (8 for 5000 rows of bits or
+        more), else "all".
     members : int
         Connectivities that form the ensemble (default 16; at most ``orderings`` of a fixed list).
     combine : {"auto", "mixture", "em", "product", "power=A"}

@@ -21,8 +21,9 @@ _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
 _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH), "learning_rate": 1e-3}
 # With a fixed list of orderings, from so many rows on, one wide layer learns faster than two narrow
-# ones, and more; of fewer rows two layers say more.
+# ones, and more, and half as many orderings better than all; of fewer rows two layers say more.
 _ONE_LAYER = ((15_000, 4000), (5_000, 2000))
+_ORDERINGS_OF_ONE_LAYER = 8
 # Tables of bits with so many cells, like images, can teach a wider network.
 _MANY_CELLS = 20_000_000
 _OF_MANY_CELLS: dict[str, Any] = {"hidden": (1000, 1000), "dropout": 0.2}
@@ -83,9 +84,13 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
         What the user or a preset chose, without None (`resolve`).
     """
     chosen: dict[str, Any] = dict(options)
-    n_orderings = choose_orderings(chosen.pop("orderings", "auto"), n_rows, schema.n_columns)
+    orderings = chosen.pop("orderings", "auto")
+    n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
-        chosen = _of_bits(n_rows, schema.n_columns, n_orderings) | chosen
+        of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
+        if orderings == "auto" and len(of_bits["hidden"]) == 1:
+            n_orderings = _ORDERINGS_OF_ONE_LAYER
+        chosen = of_bits | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
@@ -124,7 +129,8 @@ def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int |
     """Return the number of orderings to cycle through, or None for a fresh one at every step.
 
     The rule behind "auto": few fixed orderings where rows are many, since then the network
-    can learn each well; fresh ones where rows are few, since they regularise.
+    can learn each well; fresh ones where rows are few, since they regularise. Tables of bits with
+    very many rows have fewer still (`choose_recipe`).
 
     Examples
     --------

@@ -56,9 +56,10 @@ BITS: tuple[Axis, ...] = (
 # Where rows are many for each column, few orderings can be learned well.
 BITS_OF_MANY_ROWS: tuple[Options, ...] = (
     {},
+    {"dropout": 0.3},
     {"hidden": (4000,), "orderings": 4},
-    {"hidden": (500, 500), "orderings": 8},
     {"hidden": (500,), "orderings": "all", "dropout": 0.3},
+    {"hidden": (500, 500)},
 )
 # Where they are few, fresh orderings and dropout regularise.
 BITS_OF_FEW_ROWS: tuple[Options, ...] = (

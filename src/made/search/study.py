@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 # Trials before those that are drawn follow from how others went.
-_RANDOM_TRIALS = 8
+_RANDOM_TRIALS = 4
 # Draws by Optuna's model, and at random, until one is new.
 _REDRAWS = (8, 200)
 # Nothing is pruned before so many trials are finished, or before so many tenths of its time.
