@@ -46,7 +46,11 @@ def test_better_worse_and_alike_on_sets_of_made() -> None:
     assert "rcv1_partial" not in ours
     # 13.1249 is 13.12 as published figures are rounded.
     assert "below the best published figure on 2 of 7" in headline(results)[0]
-    assert "interval on 3 of 7 (3 not measured)" in headline(results)[0]
+    # Of the two rows of MADE the better one counts: 79.66, 277.28, 9.68, 13.12.
+    assert (
+        "interval on 3, below the figures of MADE itself on 3 (3 not measured)"
+        in headline(results)[0]
+    )
 
 
 def test_rcv1_stands_apart() -> None:

@@ -29,6 +29,7 @@ from made.benchmark.summaries import (
     main_recipe,
     mark,
     measured,
+    minutes_of,
     nll_of,
     of_set,
     recipes_of,
@@ -210,16 +211,18 @@ def _combination_table(results: Sequence[Result], suite: str) -> Table:
                 ", ".join(dict.fromkeys(one["configuration"]["combination"] for one in found)),
                 _normalizer(found, PRODUCT),
                 _normalizer(found, KEPT),
+                f"{minutes_of(found):.1f}",
             ]
         )
     header = ["set, recipe", MEAN, MIXTURE, "smooth EM", "product", "best power", KEPT,
-              "which was kept", "log Z of the product", "log Z of the kept"]  # fmt: skip
+              "which was kept", "log Z of the product", "log Z of the kept", "minutes"]  # fmt: skip
     notes = (
         "Test nats a row of the mean member and the mixture, lower is better; then what each "
         "combination gains over the mixture of equal weights, paired by test rows. ± is the "
         "spread over seeds where there are several, else the standard error.",
         "Where Z is not 1 figures are conservative, less the upper limit of log Z; the 95% limits "
-        "stand in brackets (of the lowest seed).",
+        "stand in brackets (of the lowest seed). Minutes are of the fit or the search, on as many "
+        "threads as the command says.",
     )
     return Table(f"{_TITLES.get(suite, suite)}: our combinations", header, rows, notes)
 
