@@ -50,7 +50,7 @@ MIXED = pd.DataFrame(
 SMALL: dict[str, Any] = {
     "hidden": (8,), "members": 2, "batch_size": 40, "patience": 2, "learning_rate": 0.05,
     "orderings": 2, "weight_decay": 0.01, "orderings_per_step": 1, "threads": 1, "device": "cpu",
-    "warm_up": 3, "average_decay": 0.5, "combine": "mixture", "search": 60,
+    "warm_up": 3, "average_decay": 0.5, "combine": "mixture", "search": 60, "conditioning": True,
 }  # fmt: skip
 RUN = {"training_rows_hash": "1", "seed": 0, "options": {"preset": "default"}}
 
@@ -541,9 +541,20 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a command that searches, in a folder with a table and nothing else."""
     monkeypatch.chdir(tmp_path)
     np.save("bits.npy", BITS)
-    options = {name: value for name, value in SMALL.items() if name != "hidden"}
+    options = {
+        name: value for name, value in SMALL.items() if name not in ("hidden", "conditioning")
+    }
     flags = [[f"--{name.replace('_', '-')}", str(value)] for name, value in options.items()]
-    return ["fit", "bits.npy", "--out", "m.made", "--hidden", "8", *itertools.chain(*flags)]
+    return [
+        "fit",
+        "bits.npy",
+        "--out",
+        "m.made",
+        "--hidden",
+        "8",
+        "--conditioning",
+        *itertools.chain(*flags),
+    ]
 
 
 def test_the_command_prints_facts(command: list[str]) -> None:

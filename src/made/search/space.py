@@ -52,6 +52,7 @@ BITS: tuple[Axis, ...] = (
     Choice("weight_decay", (0.01, 0.1, 0.3)),
     Choice("batch_size", (50, 100, 200)),
     Choice("orderings_per_step", (1, 2, 4)),
+    Choice("conditioning", (True, False)),
 )
 # Where rows are many for each column, few orderings can be learned well.
 BITS_OF_MANY_ROWS: tuple[Options, ...] = (
@@ -173,7 +174,7 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     >>> splits = read_splits(np.tile(np.eye(4, dtype=int), (5, 1)))
     >>> space = space_of(splits.schema, 18, {"hidden": (30,), "orderings": 4})
     >>> [axis.name for axis in space.axes]
-    ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step']
+    ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step', 'conditioning']
     """
     if not schema.is_binary:
         first, axes = MIXED_FIRST, _mixed(n_rows)
