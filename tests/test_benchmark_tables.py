@@ -209,3 +209,16 @@ def test_the_page_of_results_is_the_one_of_the_results(monkeypatch: pytest.Monke
     assert there == page(found, PUBLISHED, os.curdir)
     pictures = [word for word in json.dumps(there).split("(") if ".png)" in word]
     assert all((ROOT / "docs" / word.split(")")[0]).is_file() for word in pictures)
+
+
+def test_the_readme_quotes_the_results() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("## Published benchmarks")
+    table = [line for line in lines[start:] if line.startswith("| ")][:4]
+    header, _, best, ours = ([cell.strip() for cell in row.split("|")[2:-1]] for row in table)
+    results = read_results(ROOT / PUBLISHED)
+    published = cells(only(results, "MADE's sets"), "best published")
+    search = cells(only(results, "MADE's sets"), "ours, search")
+    assert len(header) == 7
+    assert best == [published[name] for name in header]
+    assert ours == [search[name].split()[0] for name in header]
