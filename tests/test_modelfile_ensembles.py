@@ -205,7 +205,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 CERTIFICATE = ("combination", "certificate")
 CANDIDATE = ("combined", "candidates", 1)
-BAD_CANDIDATES = "the candidates are not a list of combinations"
+BAD_CANDIDATES = "a candidate of the combination is not what it should be"
+SEARCH = ("records", 0, "options", "search")
+BAD_SEARCH = "the record of the search is not what it should be"
+FOUND = {"trial": 1, "options": {}, "trials": 3, "finished": 2, "pruned": 1, "failed": 0}
 BAD_TREES: dict[str, tuple[Change, str]] = {
     "no certificate": (
         put(*CERTIFICATE, to=None),
@@ -231,6 +234,10 @@ BAD_TREES: dict[str, tuple[Change, str]] = {
     "no name": (put("combination", "name", to=None), "the combination has no name"),
     "another power": (put("combination", "power", to=0.5), "it is a power mean 0.5 of 2 mixtures"),
     "no candidates": (put("combined", "candidates", to={}), "no good 'candidates'"),
+    "search in words": (put(*SEARCH, to="long"), BAD_SEARCH),
+    "search of less": (put(*SEARCH, to={"trial": 1}), BAD_SEARCH),
+    "search of more": (put(*SEARCH, to=FOUND | {"more": 1}), BAD_SEARCH),
+    "search with a number in words": (put(*SEARCH, to=FOUND | {"trial": "one"}), BAD_SEARCH),
     "candidate in words": (put(*CANDIDATE, to="mixture"), BAD_CANDIDATES),
     "candidate of less": (drop(*CANDIDATE, "difference"), BAD_CANDIDATES),
     "candidate of more": (put(*CANDIDATE, "more", to=1), BAD_CANDIDATES),

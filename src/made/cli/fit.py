@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from made.cli.combine import combined_facts, warn_if_wide
+from made.cli.found import search_content, search_facts
 from made.cli.running import (
     INTERRUPTED,
     AsJson,
@@ -209,7 +209,7 @@ def fit(
                 "seconds": round(seconds_since_start(), 3),
                 "seed": seed,
             }
-            | _search_content(density.records)
+            | search_content(density.records)
         )
         return
     print_facts(
@@ -221,7 +221,7 @@ def fit(
             *(
                 [("epochs", f"{record.epochs}, best {record.best_epoch}")]
                 if search is None
-                else _search_facts(density.records)
+                else search_facts(density.records)
             ),
             ("time", f"{seconds_since_start():.0f} s"),
         ]
@@ -247,37 +247,6 @@ def _kept(record: FitRecord, place: Path, search: str | None) -> str:
         f"{text}\nGo on with the same command and --resume; add {option} to write "
         f"{'them' if found is None else 'what there is'} as a model now."
     )
-
-
-def _search_content(records: Sequence[FitRecord]) -> dict[str, Any]:
-    """Return what a search tried and kept, if there was one."""
-    found = [record.options.get("search") for record in records]
-    if found[0] is None:
-        return {}
-    counts = {name: found[0][name] for name in ("trials", "pruned", "failed")}
-    kept = [
-        {name: one[name] for name in ("trial", "options")}
-        | {"validation_log_prob": record.validation_log_prob}
-        for one, record in zip(found, records, strict=True)
-        if one is not None
-    ]
-    return {"search": counts | {"networks": kept}}
-
-
-def _search_facts(records: Sequence[FitRecord]) -> list[tuple[str, str]]:
-    """Return lines about the trials of a search and the networks that were kept."""
-    content = _search_content(records)["search"]
-    facts = [
-        ("trials", f"{content['trials']}, {content['pruned']} ended early, {content['failed']} "
-         "diverged")
-    ]  # fmt: skip
-    for one in content["networks"]:
-        tried = ", ".join(f"{name} {value}" for name, value in one["options"].items())
-        facts.append(
-            (f"trial {one['trial']}", f"{one['validation_log_prob']:.4f} nats a row: "
-             f"{tried or 'no options but those of the recipe'}")
-        )  # fmt: skip
-    return facts
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from made.cli.combine import combined_facts
+from made.cli.found import search_content, search_facts
 from made.cli.running import (
     AsJson,
     Debug,
@@ -74,6 +75,7 @@ def info(
             "seconds": record.seconds,
             "order_check": None if record.order_check is None else asdict(record.order_check),
         }
+        content |= search_content(header.records)
         print_json(content | ({"history": record.history} if history else {}))
         return
     if history:
@@ -103,6 +105,7 @@ def info(
             ("orderings", f"{record.options.get('n_orderings') or 'all'} while training"),
             ("trained on", f"{record.n_train_rows} rows, {record.epochs} epochs (best "
              f"{record.best_epoch}), {record.seconds:.0f} s"),
+            *search_facts(header.records),
             *_order_facts(record.order_check),
             *combined_facts(header.combined, header.certificate),
             ("written by", f"made {record.made_version}, torch {record.torch_version}"),

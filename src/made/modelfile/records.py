@@ -22,6 +22,10 @@ _CANDIDATE = {
     "standard_error": (int, float), "log_normalizer": (int, float), "n_members": int,
     "chosen": bool,
 }  # fmt: skip
+# Beside the options of a network that a search found: which trial it was, of how many.
+_SEARCH = {
+    "trial": int, "options": dict, "trials": int, "finished": int, "pruned": int, "failed": int,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class FitRecord:
             raise ModelFileError(
                 f"the options of the fit hold no number of orderings, but {n_orderings!r}."
             )
+        if "search" in checked["options"]:
+            _check_kinds(_SEARCH, checked["options"]["search"], "the record of the search")
         return cls(**checked)
 
 
@@ -87,12 +93,7 @@ class CombinationRecord:
         """Return the record that `dataclasses.asdict` wrote, its types checked."""
         checked = _check_fields(cls, content, "the record of the combination")
         for line in checked["candidates"]:
-            if (
-                not isinstance(line, dict)
-                or set(line) != set(_CANDIDATE)
-                or not all(_is_kind(line[name], kind) for name, kind in _CANDIDATE.items())
-            ):
-                raise ModelFileError("the candidates are not a list of combinations.")
+            _check_kinds(_CANDIDATE, line, "a candidate of the combination")
         return cls(**checked)
 
 
@@ -106,6 +107,16 @@ def _check_fields(cls: type, content: object, what: str) -> dict[str, Any]:
     if set(content) != {item.name for item in fields(cls)}:
         raise ModelFileError(f"{what} has facts that are not known.")
     return content
+
+
+def _check_kinds(kinds: dict[str, Any], content: object, what: str) -> None:
+    """Raise `ModelFileError` unless ``content`` has these keys and no others, each of its kind."""
+    if (
+        not isinstance(content, dict)
+        or set(content) != set(kinds)
+        or not all(_is_kind(content[name], kind) for name, kind in kinds.items())
+    ):
+        raise ModelFileError(f"{what} is not what it should be.")
 
 
 def _is_kind(value: object, kind: Any) -> bool:
