@@ -93,7 +93,8 @@ def fit(
         default) is 16 where there are 15 rows or more for each column (8 for 5000 rows of bits or
         more), else "all".
     members : int
-        Connectivities that form the ensemble (default 16; at most ``orderings`` of a fixed list).
+        Connectivities that form the ensemble: by default 16, or 64 of bits with fresh orderings; at
+        most ``orderings`` of a fixed list.
     combine : {"auto", "mixture", "em", "product", "power=A"}
         How they are combined; "auto" keeps what scores best on the validation rows, or the mixture
         of equal weights where nothing is clearly better.
