@@ -60,7 +60,8 @@ def fit(
         str | None, typer.Option(help='Orderings to train on: a number, "all", or "auto".')
     ] = None,
     members: Annotated[
-        int | None, typer.Option(help="Connectivities in the ensemble (8 to 64, by the table).", show_default=False)
+        int | None,
+        typer.Option(help="Connectivities in the ensemble (8 to 64).", show_default=False),
     ] = None,
     combine: Annotated[
         str,
