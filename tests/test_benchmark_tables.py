@@ -222,3 +222,12 @@ def test_the_readme_quotes_the_results() -> None:
     assert len(header) == 7
     assert best == [published[name] for name in header]
     assert ours == [search[name].split()[0] for name in header]
+
+
+def test_runs_of_different_times_are_not_averaged() -> None:
+    long = [made_up("made", "dna", 80.0, seed=seed) | {"budget_seconds": 900.0} for seed in (1, 2)]
+    results = [made_up("made", "dna", 70.0), *long]
+    assert cells(only(results, "MADE's sets"), "ours, default")["dna"].startswith("80.00 ± 0.00")
+    assert to_json(results)[0]["n_seeds"] == 2
+    # Each is named by its command all the same.
+    assert page(results, "results", None).count("--set dna") == 3

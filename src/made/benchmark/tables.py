@@ -97,7 +97,7 @@ def _made_tables(results: Sequence[Result]) -> list[Table]:
             "there; it is of the same test rows. Which rows of web were for validation is not "
             "known: ours are another part of what it is trained on.",
             "~ published as approximate. ± is the spread over seeds where there are several, else "
-            "the standard error of the test rows.",
+            "the standard error of the test rows. Of runs of different times the longest count.",
             f"Source: {known['source']}.",
         ),
     )
@@ -152,7 +152,7 @@ def _debd_tables(results: Sequence[Result]) -> list[Table]:
         "+ better, = within the 95% interval of our test rows, - worse than the best exact model "
         "(none of the published figures has an interval).",
         "kosarek has no figure of MADE, and that of kdd is out of line with all others: neither "
-        "counts.",
+        "counts. Of runs of different times the longest count.",
         f"Source: {known['source']}.",
     )
     return [Table("DEBD: test log-likelihood, nats a row, higher is better", header, rows, notes)]
