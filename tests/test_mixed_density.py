@@ -165,7 +165,9 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     plain = choose_recipe({}, bits.schema, 45, seed=0)
     assert (plain.network.hidden, plain.network.direct_input) == ((500, 500), True)
     assert (plain.training.patience, plain.network.dropout, plain.training.members) == (30, 0.0, 16)
+    assert plain.training.learning_rate == 3e-3
     wide = choose_recipe({}, bits.schema, 5_000, seed=0)
+    assert wide.training.learning_rate == 1e-3
     assert (wide.network.hidden, wide.network.dropout) == ((2000,), 0.0)
     assert (wide.training.n_orderings, plain.training.n_orderings) == (8, 16)
     wider = choose_recipe({"orderings": 4}, bits.schema, 15_000, seed=0)
@@ -176,6 +178,7 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     fresh = choose_recipe({}, bits.schema, 44, seed=0)
     assert (fresh.network.hidden, fresh.network.dropout) == ((500, 500), 0.2)
     assert (fresh.training.n_orderings, fresh.training.members) == (None, 64)
+    assert fresh.training.learning_rate == 1e-3
     paper = choose_recipe(resolve("paper", {}), bits.schema, 5_000, seed=0)
     assert (paper.network.hidden, paper.network.dropout) == ((500, 500), 0.0)
     assert (paper.training.learning_rate, paper.training.members) == (1.0, 1000)

@@ -19,7 +19,7 @@ _ROWS_PER_COLUMN = 15
 # Hidden units of tables with other columns than bits, by rows; more where rows are more.
 _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
-_OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH), "learning_rate": 1e-3}
+_OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
 # With a fixed list of orderings, from so many rows on, one wide layer learns faster than two narrow
 # ones, and more, and half as many orderings better than all; of fewer rows two layers say more.
 _ONE_LAYER = ((15_000, 4000), (5_000, 2000))
@@ -29,7 +29,12 @@ _MANY_CELLS = 20_000_000
 _OF_MANY_CELLS: dict[str, Any] = {"hidden": (1000, 1000), "dropout": 0.2}
 # A network of all orderings serves any number of members, and many are better; a few of them tell
 # how well it learns.
-_OF_ALL_ORDERINGS: dict[str, Any] = {"dropout": 0.2, "members": 64, "validation_members": 16}
+_OF_ALL_ORDERINGS: dict[str, Any] = {
+    "dropout": 0.2,
+    "members": 64,
+    "validation_members": 16,
+    "learning_rate": 1e-3,
+}
 # What suits tables of bits, with one input and one output a column, throws the training of others
 # back again and again: a step then moves each output by the sum over hundreds of inputs.
 _OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
@@ -110,6 +115,7 @@ def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, 
         chosen |= _OF_ALL_ORDERINGS
     elif n_rows >= _ONE_LAYER[-1][0]:
         chosen["hidden"] = (next(width for from_rows, width in _ONE_LAYER if n_rows >= from_rows),)
+        chosen["learning_rate"] = 1e-3
     return chosen | (_OF_MANY_CELLS if n_rows * n_columns >= _MANY_CELLS else {})
 
 
