@@ -20,10 +20,6 @@ from made.training.checkpoint import load_checkpoint
 from made.training.state import Epoch
 from made.uniforms import TRIALS, derived_seed
 
-# Equally many in every network, as far as it has so many: in the mixture of all members none
-# then counts more than another.
-_MEMBERS = 16
-
 
 @dataclass(frozen=True)
 class Stopped:
