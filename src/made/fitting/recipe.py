@@ -24,9 +24,16 @@ _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
 # ones, and more, and half as many orderings better than all; of fewer rows two layers say more.
 _ONE_LAYER = ((15_000, 4000), (5_000, 2000))
 _ORDERINGS_OF_ONE_LAYER = 8
-# Tables of bits with so many cells, like images, can teach a wider network.
+# Tables of bits with so many cells, like images, can teach a wider and deeper network, for which
+# conditioning weights cost more than they give.
 _MANY_CELLS = 20_000_000
-_OF_MANY_CELLS: dict[str, Any] = {"hidden": (1000, 1000), "dropout": 0.2}
+_OF_MANY_CELLS: dict[str, Any] = {
+    "hidden": (2000, 2000),
+    "residual": True,
+    "conditioning": False,
+    "dropout": 0.3,
+    "batch_size": 200,
+}
 # A network of all orderings serves any number of members, and many are better; a few of them tell
 # how well it learns.
 _OF_ALL_ORDERINGS: dict[str, Any] = {

@@ -21,7 +21,7 @@ from made.orderings import Connectivity
 from made.progress import NoProgress, Progress
 from made.queries.trained import check_orders
 
-_MOST_NETWORKS = 6
+MOST_NETWORKS = 12
 # Networks that are worth reading, the best alone first.
 MOST_CANDIDATES = 24
 # What a further network must gain, in standard errors of the difference.
@@ -121,7 +121,7 @@ def select(scored: Sequence[tuple[np.ndarray, int]]) -> list[int]:
     """
     kept = [int(np.argmax([scores.mean() for scores, _ in scored]))]
     best, n_members = scored[kept[0]]
-    while len(kept) < min(_MOST_NETWORKS, len(scored)):
+    while len(kept) < min(MOST_NETWORKS, len(scored)):
         others = [place for place in range(len(scored)) if place not in kept]
         mixtures = [_added(best, n_members, *scored[place]) for place in others]
         place = int(np.argmax([mixture.mean() for mixture in mixtures]))

@@ -18,7 +18,7 @@ from made.fitting import Fit, Splits, choose_recipe, find_device, read_splits, u
 from made.modelfile import Fitted
 from made.progress import NoProgress, Progress
 from made.search.folder import check_folder
-from made.search.keeping import MOST_CANDIDATES, keep_best
+from made.search.keeping import MOST_CANDIDATES, MOST_NETWORKS, keep_best
 from made.search.space import Space, space_of
 from made.search.study import Study, Trial, import_optuna, quiet_optuna
 from made.search.trials import Stopped, run_trial, seconds_before
@@ -27,7 +27,10 @@ from made.training.state import Epoch
 
 # Of the time: what choosing and certifying take in the end, and what a trial may take.
 _CLOSING_SHARE, _CLOSING_SECONDS = 0.12, 120.0
-_TRIALS = 4
+_TRIALS = 5
+# Of the time for trials, what goes into trying options; in the rest the best are trained again
+# from other seeds: where the whole overfits, a mixture of networks is worth more than any option.
+_EXPLORING_SHARE = 0.6
 # Of a trial's time, without which it is not started.
 _LEAST_SHARE = 0.3
 
@@ -73,7 +76,7 @@ def search_table(
     Returns
     -------
     Fitted
-        Of up to six networks; ``record.options["search"]`` says of each which trial it was.
+        Of up to twelve networks; ``record.options["search"]`` says of each which trial it was.
     bool
         If True, of the best finished trial alone, or of the one that was under way.
 
@@ -183,7 +186,7 @@ class _Search:
             # The first one always runs: without it there would be no model.
             if left < _LEAST_SHARE * study.trial_seconds and (n_run or self._finished()):
                 return None
-            trial = study.next_trial(self._space)
+            trial = self._next_trial()
             if trial is None:
                 return None
             before = seconds_before(study, trial)
@@ -200,6 +203,14 @@ class _Search:
             if stopped is not None:
                 return stopped
             n_run += 1
+
+    def _next_trial(self) -> Trial | None:
+        """Return what to run next: other options, or, later on, the best of them once more."""
+        study, finished = self._study, self._finished()
+        exploring = self._budget.elapsed() < _EXPLORING_SHARE * (self._total - self._closing)
+        if exploring or not finished or study.count_like(finished[0]) >= MOST_NETWORKS:
+            return study.next_trial(self._space)
+        return study.again(finished[0], self._space)
 
     def _close(self) -> Fitted:
         """Make a model of the best finished trials within the time that is left."""

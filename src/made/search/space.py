@@ -44,29 +44,40 @@ Axis = Choice | LogRange
 # A network that adds layer to layer, each divided by the root mean square of what a unit may see.
 _RESIDUAL = {"hidden": (500, 500, 500), "residual": True, "normalization": "cumulative_rms"}
 
+# One layer and few orderings, each learned well, with nothing but dropped units between the inputs
+# and the outputs: quick to train, so that many networks of its kind can be pooled.
+_FEW_ORDERINGS: Options = {
+    "hidden": (1000,),
+    "orderings": 2,
+    "dropout": 0.5,
+    "direct_input": False,
+    "conditioning": False,
+}
+
 BITS: tuple[Axis, ...] = (
-    LogRange("learning_rate", 3e-4, 3e-3),
-    Choice("dropout", (0.0, 0.1, 0.2, 0.3, 0.5)),
+    LogRange("learning_rate", 3e-4, 5e-3),
+    Choice("dropout", (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)),
     Choice("hidden", ((500,), (500, 500), (1000,), (2000,), (4000,), _RESIDUAL)),
-    Choice("orderings", (4, 8, 16, "all")),
+    Choice("orderings", (1, 2, 4, 8, 16, "all")),
     Choice("weight_decay", (0.01, 0.1, 0.3)),
     Choice("batch_size", (50, 100, 200)),
     Choice("orderings_per_step", (1, 2, 4)),
+    Choice("direct_input", (True, False)),
     Choice("conditioning", (True, False)),
 )
 # Where rows are many for each column, few orderings can be learned well.
 BITS_OF_MANY_ROWS: tuple[Options, ...] = (
     {},
-    {"dropout": 0.3},
-    {"hidden": (4000,), "orderings": 4},
-    {"hidden": (500,), "orderings": "all", "dropout": 0.3},
-    {"hidden": (500, 500)},
+    _FEW_ORDERINGS | {"learning_rate": 2e-3},
+    {"hidden": (4000,), "orderings": 4, "conditioning": False},
+    _FEW_ORDERINGS | {"hidden": (2000,), "orderings": 4, "dropout": 0.3, "learning_rate": 1e-3},
 )
-# Where they are few, fresh orderings and dropout regularise.
+# Where they are few, fresh orderings and dropout regularise, or dropout alone.
 BITS_OF_FEW_ROWS: tuple[Options, ...] = (
     {},
+    _FEW_ORDERINGS | {"learning_rate": 3e-3},
     {"hidden": (500,), "dropout": 0.5, "learning_rate": 5e-4},
-    {"dropout": 0.3, "learning_rate": 3e-4},
+    _FEW_ORDERINGS | {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
     {"hidden": (500,), "dropout": 0.3, "orderings_per_step": 4},
 )
 MIXED_FIRST: tuple[Options, ...] = (

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 _RANDOM_TRIALS = 4
 # Draws by Optuna's model, and at random, until one is new.
 _REDRAWS = (8, 200)
-# Nothing is pruned before so many trials are finished, or before so many tenths of its time.
-_UNPRUNED_TRIALS, _UNPRUNED_TENTHS = 2, 3
+# Nothing is pruned before so many trials are finished, or before so many tenths of its time: the
+# first trials differ most, and some start slowly.
+_UNPRUNED_TRIALS, _UNPRUNED_TENTHS = 4, 3
 
 
 def import_optuna() -> Any:
@@ -175,15 +176,29 @@ class Study:
 
     def next_trial(self, space: Space) -> Trial | None:
         """Return the trial that was interrupted, or begin another; None if all were tried."""
-        running = self.of_state("running")
-        if running:
-            return running[0]
+        running = self._interrupted()
+        if running is not None:
+            return running
         tried = {trial.user_attrs["complete"] for trial in self._frozen}
         for options in self._suggestions(space):
             complete = space.complete(options)
             if complete is not None and label(complete) not in tried:
                 return self._begin(space, options, complete)
         return None
+
+    def again(self, trial: Trial, space: Space) -> Trial:
+        """Return the trial that was interrupted, or begin ``trial`` once more, with another seed."""
+        complete = space.complete(trial.options)
+        assert complete is not None  # It was tried before.
+        return self._interrupted() or self._begin(space, trial.options, complete)
+
+    def count_like(self, trial: Trial) -> int:
+        """Return how many trials there are with the options of ``trial``, itself among them."""
+        wanted = self._frozen[trial.number].user_attrs["complete"]
+        return sum(one.user_attrs["complete"] == wanted for one in self._frozen)
+
+    def _interrupted(self) -> Trial | None:
+        return next(iter(self.of_state("running")), None)
 
     def _suggestions(self, space: Space) -> Iterator[Options]:
         """Yield the first trials, then draws by Optuna's model of the trials, then at random."""
