@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import made
-from made.fitting import read_splits
+from made.fitting import RowSource
 from made.search.space import Space, space_of
 from made.search.study import Study
 
@@ -55,7 +55,7 @@ def story(density: made.Density) -> dict[str, Any]:
 
 
 def bits_space(n_rows: int = 1000, **fixed: Any) -> Space:
-    return space_of(read_splits(BITS).schema, n_rows, fixed)
+    return space_of(RowSource(BITS).read().schema, n_rows, fixed)
 
 
 def stopping_after(n_epochs: int) -> Any:

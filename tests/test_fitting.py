@@ -15,7 +15,7 @@ import torch
 import made
 from made.combining import standard_error
 from made.errors import DataError, DivergedError, MadeNotice, OptionError
-from made.fitting import PRESETS, choose_orderings, fit_table, read_splits
+from made.fitting import PRESETS, RowSource, choose_orderings, fit_table
 from made.training.state import Epoch
 
 BITS = np.random.default_rng(0).integers(0, 2, size=(60, 6))
@@ -96,7 +96,7 @@ def test_a_tenth_is_held_out_by_the_seed(n_rows: int, n_held: int) -> None:
     data = (np.arange(n_rows)[:, None] >> np.arange(8)) & 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MadeNotice)  # Columns of a few rows may be constant.
-        splits, again, other = (read_splits(data, seed=seed) for seed in (0, 0, 1))
+        splits, again, other = (RowSource(data).read(seed) for seed in (0, 0, 1))
     held, left = (values @ (1 << np.arange(8)) for values in (splits.valid, splits.train))
     assert len(held) == n_held
     assert sorted([*held, *left]) == list(range(n_rows))
@@ -199,7 +199,7 @@ def test_bad_options(options: dict[str, Any], error: type[Exception], message: s
 
 def test_unknown_options_are_named() -> None:
     with pytest.raises(OptionError, match=r"Unknown option\(s\): momentum, n_layers\."):
-        fit_table(BITS, momentum=1, n_layers=2)
+        fit_table(RowSource(BITS), momentum=1, n_layers=2)
 
 
 # Germain et al. 2015: section 6, supplement, published code.

@@ -14,7 +14,7 @@ import made
 from made.cli import app
 from made.demo import penguins
 from made.errors import DataError, MadeNotice, OptionError
-from made.fitting import choose_hidden, choose_recipe, read_splits
+from made.fitting import RowSource, choose_hidden, choose_recipe
 from made.fitting.recipe import resolve
 
 TINY: dict[str, Any] = {
@@ -157,11 +157,11 @@ def test_very_many_categories_train_and_resume(tmp_path: Path, monkeypatch: Any)
 
 
 def test_the_recipe_goes_by_rows_and_kinds() -> None:
-    splits = read_splits(frame())
+    splits = RowSource(frame()).read()
     recipe = choose_recipe({}, splits.schema, 180, seed=0)
     assert (recipe.network.hidden, recipe.network.direct_input) == ((100, 100), False)
     assert recipe.training.patience == 750
-    bits = read_splits(np.random.default_rng(0).integers(0, 2, (50, 3)))
+    bits = RowSource(np.random.default_rng(0).integers(0, 2, (50, 3))).read()
     plain = choose_recipe({}, bits.schema, 45, seed=0)
     assert (plain.network.hidden, plain.network.direct_input) == ((500, 500), True)
     assert (plain.training.patience, plain.network.dropout, plain.training.members) == (30, 0.0, 16)

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from made.errors import DataError
-from made.fitting import read_splits
+from made.fitting import RowSource
 from made.table import Table, as_table, npz_splits, read_table
 from made.table import values_of as values_by_schema
 from tables import listed, schema_of
@@ -151,12 +151,12 @@ def test_the_splits_of_an_archive(tmp_path: Path) -> None:
         read_table(place)
     with pytest.raises(DataError, match=r"has no array 'dev'\. It holds train, valid, test\."):
         read_table(place, split="dev")
-    splits = read_splits(place)
+    splits = RowSource(place).read()
     assert np.array_equal(splits.train, ROWS[:100])
     assert np.array_equal(splits.valid, ROWS[100:150])
     # Another split is divided by the seed, and validation rows of one's own replace the found.
-    assert len(read_splits(place, split="test").valid) == 5
-    assert np.array_equal(read_splits(place, ROWS[:7]).valid, ROWS[:7])
+    assert len(RowSource(place, split="test").read().valid) == 5
+    assert np.array_equal(RowSource(place, ROWS[:7]).read().valid, ROWS[:7])
 
 
 def test_archives_that_hold_no_table(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 import made
 from made.density import TrainingInterrupted
 from made.errors import CheckpointError, DivergedError, MadeNotice, OptionError
-from made.fitting import Fit, read_splits
+from made.fitting import Fit, RowSource
 from made.search.folder import JOURNAL
 from made.search.search import search_table
 from made.search.trials import _Lagging, _Watch
@@ -31,7 +31,7 @@ from search_cases import BITS, DROPOUTS, MIXED, SMALL, search, stopping_after, s
 
 
 def test_the_model_is_normalised_and_no_worse_than_the_best_trial(tmp_path: Path) -> None:
-    splits = read_splits(BITS)
+    splits = RowSource(BITS).read()
     density = search(splits.train, valid=splits.valid)
     every_row = np.array(list(itertools.product([0, 1], repeat=6)))
     assert np.exp(density.log_prob(every_row)).sum() == pytest.approx(1, abs=1e-5)
@@ -167,7 +167,7 @@ def test_later_the_best_options_are_trained_again(
     with pytest.raises(TrainingInterrupted):
         search(checkpoint=folder, on_epoch=stop)
     assert [trial["state"] for trial in tried(folder)] == ["COMPLETE", "COMPLETE", "RUNNING"]
-    model, stopped = search_table(BITS, folder=folder, resume=True, **SMALL)
+    model, stopped = search_table(RowSource(BITS), folder=folder, resume=True, **SMALL)
     assert not stopped
     trials = tried(folder)
     assert trials[0] == trials[1] == trials[2]
@@ -187,7 +187,7 @@ def test_pruned_trials_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("made.search.trials._Watch", Watch)
     folder = tmp_path / "run"
-    model, stopped = search_table(BITS, folder=folder, **SMALL)
+    model, stopped = search_table(RowSource(BITS), folder=folder, **SMALL)
     assert not stopped
     counts = story(made.Density(model))
     assert (counts["trials"], counts["finished"], counts["pruned"]) == (6, 4, 2)

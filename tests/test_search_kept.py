@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from made import modelfile
-from made.fitting import Fit, read_splits
+from made.fitting import Fit, RowSource
 from made.search.keeping import MOST_NETWORKS, keep_best, select
 from search_cases import BITS
 
@@ -16,7 +16,7 @@ def fitted(rows: np.ndarray, seed: int, **options: Any) -> modelfile.Fitted:
     chosen: dict[str, Any] = {
         "hidden": (8,), "members": 2, "max_epochs": 3, "threads": 1, "combine": "mixture"
     }  # fmt: skip
-    model, _ = Fit(**chosen | options, seed=seed).run(read_splits(rows))
+    model, _ = Fit(**chosen | options, seed=seed).run(RowSource(rows).read())
     return model
 
 
@@ -33,7 +33,7 @@ def test_a_network_that_does_not_help_is_left_out() -> None:
 
 
 def test_networks_of_all_orderings_have_more_members() -> None:
-    splits = read_splits(BITS)
+    splits = RowSource(BITS).read()
     one = fitted(BITS, 0, orderings="all")
     how: dict[str, Any] = {"method": "mixture", "seed": 0}
     kept = keep_best([one], splits.valid, **how, max_seconds=600.0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from made.errors import CheckpointError, OptionError
-from made.fitting import read_splits
+from made.fitting import RowSource
 from made.search.folder import JOURNAL, remove_search
 from made.search.space import BITS as BITS_AXES
 from made.search.space import Choice, LogRange, label, space_of
@@ -20,7 +20,7 @@ from search_cases import BITS, DROPOUTS, MIXED, RUN, SMALL, bits_space
 @pytest.mark.parametrize("n_rows", [50, 1000])
 @pytest.mark.parametrize("rows", [BITS, MIXED], ids=["bits", "mixed"])
 def test_every_place_of_a_space_is_found_again(rows: Any, n_rows: int) -> None:
-    space = space_of(read_splits(rows).schema, n_rows, {})
+    space = space_of(RowSource(rows).read().schema, n_rows, {})
     assert space.first[0] == {}
     assert all(space.complete(options) is not None for options in space.first)
     # By rows the recipe itself may be one of the others: a study runs it once.

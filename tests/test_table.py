@@ -16,7 +16,7 @@ import torch
 
 import made
 from made.errors import DataError
-from made.fitting import read_splits
+from made.fitting import RowSource
 from made.table import as_table, to_container, without_column
 from made.table import values_of as values_by_schema
 from tables import listed, schema_of
@@ -220,12 +220,12 @@ def test_errors_in_the_validation_data_say_so() -> None:
 
 def test_a_tenth_is_held_out_by_the_seed() -> None:
     numbered = np.unpackbits(np.arange(100, dtype=np.uint8)[:, None], axis=1)[:, 1:]
-    splits = read_splits(numbered, seed=1)
+    splits = RowSource(numbered).read(1)
     assert len(splits.valid) == 10
     both = np.concatenate([splits.train, splits.valid])
     assert sorted(map(tuple, both.tolist())) == sorted(map(tuple, numbered.tolist()))
-    assert np.array_equal(read_splits(numbered, seed=1).valid, splits.valid)
-    assert not np.array_equal(read_splits(numbered, seed=2).valid, splits.valid)
+    assert np.array_equal(RowSource(numbered).read(1).valid, splits.valid)
+    assert not np.array_equal(RowSource(numbered).read(2).valid, splits.valid)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from made.density.density import Density
-from made.fitting import fit_table
+from made.fitting import RowSource, fit_table
 from made.progress import terminal_progress
 from made.search import remove_search, search_table
 from made.training.state import Epoch
@@ -210,14 +211,16 @@ def fit_timed(
         (hidden,) if isinstance(hidden, int) else None if hidden is None else tuple(hidden)
     )
     options["used_seconds"] = used_seconds
+    of_rows = {option.name for option in fields(RowSource)} & options.keys()
+    source = RowSource(train, valid, **{name: options.pop(name) for name in of_rows})
     place = None if checkpoint is None else Path(checkpoint)
     with terminal_progress("fitting" if search is None else "searching", show=progress) as bar:
         if search is None:
-            fitted, stopped = fit_table(train, valid, **options, checkpoint=place, progress=bar)
+            fitted, stopped = fit_table(source, **options, checkpoint=place, progress=bar)
         else:
             folder = None if place is None else place.expanduser()
             fitted, stopped = search_table(
-                train, valid, **options, search=search, folder=folder, progress=bar
+                source, **options, search=search, folder=folder, progress=bar
             )
     density = Density(fitted)
     if stopped:

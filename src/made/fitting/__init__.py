@@ -8,19 +8,19 @@ from made.fitting.recipe import (
     choose_orderings,
     choose_recipe,
 )
-from made.fitting.rows import Splits, read_splits, warn_if_trained_on
+from made.fitting.rows import RowSource, Splits, warn_if_trained_on
 
 __all__ = [
     "PRESETS",
     "Fit",
     "Recipe",
+    "RowSource",
     "Splits",
     "choose_hidden",
     "choose_orderings",
     "choose_recipe",
     "find_device",
     "fit_table",
-    "read_splits",
     "using_threads",
     "warn_if_trained_on",
 ]

@@ -7,7 +7,7 @@ users do with the result.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ from made.combining import combine as combine_members
 from made.ensemble import Certification, Members
 from made.errors import MadeNotice, OptionError
 from made.fitting.recipe import Recipe, choose_recipe, for_questions, resolve
-from made.fitting.rows import Splits, read_splits, rows_hash
+from made.fitting.rows import RowSource, Splits, rows_hash
 from made.model import Model
 from made.modelfile import FitRecord, Fitted
 from made.progress import Progress
@@ -38,28 +38,10 @@ _COMBINING_SHARE, _COMBINING_SECONDS = 0.15, 60.0
 _CERTIFYING_DRAWS = 200_000
 
 
-def fit_table(
-    train: Any,
-    valid: Any = None,
-    *,
-    split: str | None = None,
-    header: bool = True,
-    id_column: str | None = None,
-    schema: Any = None,
-    na: Sequence[str] = (),
-    keep: Sequence[str] = (),
-    **asked: Any,
-) -> tuple[Fitted, bool]:
-    """Fit a model; return it and whether Ctrl-C ended the training.
-
-    The arguments are those of `made.fit`; ``asked`` are those of `Fit`.
-    """
+def fit_table(source: RowSource, **asked: Any) -> tuple[Fitted, bool]:
+    """Fit a model; return it and whether Ctrl-C ended the training. ``asked`` is of `Fit`."""
     fit = Fit(**asked)
-    splits = read_splits(
-        train, valid, split=split, header=header, id_column=id_column, schema=schema, na=na,
-        keep=keep, seed=fit.seed,
-    )  # fmt: skip
-    return fit.run(splits)
+    return fit.run(source.read(fit.seed))
 
 
 class Fit:
@@ -73,7 +55,7 @@ class Fit:
     --------
     >>> import numpy as np
     >>> fit = Fit(hidden=(8,), max_epochs=1, combine="mixture")
-    >>> fitted, stopped = fit.run(read_splits(np.tile(np.eye(4, dtype=int), (25, 1))))
+    >>> fitted, stopped = fit.run(RowSource(np.tile(np.eye(4, dtype=int), (25, 1))).read())
     >>> fitted.ensemble.n_members, stopped
     (16, False)
     """

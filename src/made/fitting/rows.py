@@ -54,58 +54,84 @@ class Splits:
         }
 
 
-def read_splits(
-    train: Any,
-    valid: Any = None,
-    *,
-    split: str | None = None,
-    header: bool = True,
-    id_column: str | None = None,
-    schema: Any = None,
-    na: Sequence[str] = (),
-    keep: Sequence[str] = (),
-    seed: int = 0,
-) -> Splits:
-    """Read and check the training and validation rows.
+@dataclass(frozen=True)
+class RowSource:
+    """Where the training and validation rows are, and how to read them.
 
-    An .npz file with an array "train" is read as its splits; where there are no validation rows, a
-    tenth of the rows is held out by the seed. Kinds of columns come from all rows, or from
-    ``schema``, and so do levels; counts, scales and atoms from the training rows alone.
+    The fields are the arguments of `made.fit` of these names.
+
+    Examples
+    --------
+    >>> splits = RowSource(np.tile(np.eye(4, dtype=int), (25, 1))).read()
+    >>> splits.train.shape, splits.valid.shape
+    ((90, 4), (10, 4))
     """
-    names = npz_splits(train) if isinstance(train, (str, os.PathLike)) else []
-    if split is None and "train" in names:
-        split = "train"
+
+    train: Any
+    valid: Any = None
+    split: str | None = None
+    header: bool = True
+    id_column: str | None = None
+    schema: Any = None
+    na: Sequence[str] = ()
+    keep: Sequence[str] = ()
+
+    def read(self, seed: int = 0) -> Splits:
+        """Read and check the rows.
+
+        An .npz file with an array "train" is read as its splits; where there are no validation
+        rows, a tenth of the rows is held out by the seed. Kinds of columns come from all rows, or
+        from ``schema``, and so do levels; counts, scales and atoms from the training rows alone.
+        """
+        split, valid = self._chosen_split()
+        table = self._read(self.train, split)
+        declared = infer(table, overrides_of(self.schema), self.keep)
+        _notice_left_out(declared)
+        held_rows, train_rows = np.empty(0, dtype=np.int64), np.arange(table.n_rows)
+        if valid is None:
+            if table.n_rows < 2:
+                raise DataError(
+                    "The data has one row: there is none to validate on. Pass more rows, or "
+                    "valid=..."
+                )
+            shuffled = generator(seed, HOLDOUT).permutation(table.n_rows)
+            n_held = max(1, round(table.n_rows * _HOLDOUT_FRACTION))
+            train_rows, held_rows = np.sort(shuffled[n_held:]), np.sort(shuffled[:n_held])
+        fitted = fit_schema(table, declared, train_rows)
+        values = values_of(table, fitted, "rare")
+        _notice_constant(fitted, values[train_rows])
+        if valid is None:
+            return Splits(fitted, values[train_rows], values[held_rows])
+        held = self._held(valid, fitted)
+        warn_if_trained_on(rows_hash(values), held)
+        return Splits(fitted, values, held)
+
+    def _chosen_split(self) -> tuple[str | None, Any]:
+        """Return which split of a file to train on, and the validation rows if there are any."""
+        train, valid = self.train, self.valid
+        names = npz_splits(train) if isinstance(train, (str, os.PathLike)) else []
+        if self.split is not None or "train" not in names:
+            return self.split, valid
         if valid is None and "valid" in names:
             valid = read_table(train, split="valid")
-    table = _without_id(read_table(train, split=split, header=header, na=na), id_column)
-    declared = infer(table, overrides_of(schema), keep)
-    _notice_left_out(declared)
-    held_rows, train_rows = np.empty(0, dtype=np.int64), np.arange(table.n_rows)
-    if valid is None:
-        if table.n_rows < 2:
-            raise DataError(
-                "The data has one row: there is none to validate on. Pass more rows, or valid=..."
-            )
-        shuffled = generator(seed, HOLDOUT).permutation(table.n_rows)
-        n_held = max(1, round(table.n_rows * _HOLDOUT_FRACTION))
-        train_rows, held_rows = np.sort(shuffled[n_held:]), np.sort(shuffled[:n_held])
-    fitted = fit_schema(table, declared, train_rows)
-    values = values_of(table, fitted, "rare")
-    _notice_constant(fitted, values[train_rows])
-    if valid is None:
-        return Splits(fitted, values[train_rows], values[held_rows])
-    if isinstance(valid, (str, os.PathLike)) and len(npz_splits(valid)) > 1:
-        valid = read_table(valid, split="valid")
-    try:
-        held = _without_id(read_table(valid, header=header, na=na), id_column)
-        if held.n_rows == 0:
-            raise DataError("The data has no rows.")
-        held_values = values_of(held, fitted, "rare")
-        check_possible(held_values, fitted)
-    except DataError as error:
-        raise DataError(f"In the validation data: {error}") from error
-    warn_if_trained_on(rows_hash(values), held_values)
-    return Splits(fitted, values, held_values)
+        return "train", valid
+
+    def _read(self, rows: Any, split: str | None) -> Table:
+        table = read_table(rows, split=split, header=self.header, na=self.na)
+        return table if self.id_column is None else without_column(table, self.id_column)[0]
+
+    def _held(self, valid: Any, schema: Schema) -> np.ndarray:
+        """Return the values of the validation rows."""
+        in_splits = isinstance(valid, (str, os.PathLike)) and len(npz_splits(valid)) > 1
+        try:
+            held = self._read(valid, "valid" if in_splits else None)
+            if held.n_rows == 0:
+                raise DataError("The data has no rows.")
+            values = values_of(held, schema, "rare")
+            check_possible(values, schema)
+        except DataError as error:
+            raise DataError(f"In the validation data: {error}") from error
+        return values
 
 
 def check_possible(values: np.ndarray, schema: Schema) -> None:
@@ -160,10 +186,6 @@ def warn_if_trained_on(training_rows_hash: str | None, valid: np.ndarray) -> Non
             MadeNotice,
             stacklevel=2,
         )
-
-
-def _without_id(table: Table, id_column: str | None) -> Table:
-    return table if id_column is None else without_column(table, id_column)[0]
 
 
 def rows_hash(rows: np.ndarray) -> str:

@@ -7,14 +7,14 @@ nothing of the command line.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from made import modelfile
 from made.errors import DivergedError, OptionError
-from made.fitting import Fit, Splits, choose_recipe, find_device, read_splits, using_threads
+from made.fitting import Fit, RowSource, Splits, choose_recipe, find_device, using_threads
 from made.modelfile import Fitted
 from made.progress import NoProgress, Progress
 from made.search.folder import check_folder
@@ -36,18 +36,11 @@ _LEAST_SHARE = 0.3
 
 
 def search_table(
-    train: Any,
-    valid: Any = None,
+    source: RowSource,
     *,
     search: str | float,
     folder: Path | None = None,
     resume: bool = False,
-    split: str | None = None,
-    header: bool = True,
-    id_column: str | None = None,
-    schema: Any = None,
-    na: Sequence[str] = (),
-    keep: Sequence[str] = (),
     seed: int = 0,
     max_time: str | float | None = None,
     max_epochs: int | None = None,
@@ -63,6 +56,7 @@ def search_table(
 
     Parameters
     ----------
+    source : RowSource
     search : seconds or text like "15m"
         Time for everything: trials, choosing, certifying.
     folder : Path, optional
@@ -94,8 +88,8 @@ def search_table(
     Examples
     --------
     >>> import numpy as np
-    >>> rows = np.tile(np.eye(4, dtype=int), (25, 1))
-    >>> fitted, stopped = search_table(rows, search=1, hidden=(8,), members=2)
+    >>> source = RowSource(np.tile(np.eye(4, dtype=int), (25, 1)))
+    >>> fitted, stopped = search_table(source, search=1, hidden=(8,), members=2)
     >>> stopped, fitted.record.options["search"]["failed"]
     (False, 0)
     """
@@ -115,10 +109,7 @@ def search_table(
     # Made for its checks, and for what is fixed: mistakes are found before the rows are read.
     base = Fit(**shared, **asked, seed=seed, max_epochs=0)
     find_device(device)
-    splits = read_splits(
-        train, valid, split=split, header=header, id_column=id_column, schema=schema, na=na,
-        keep=keep, seed=base.seed,
-    )  # fmt: skip
+    splits = source.read(base.seed)
     choose_recipe(base.chosen, splits.schema, len(splits.train), base.seed)
     space = space_of(splits.schema, len(splits.train), base.chosen)
     with (

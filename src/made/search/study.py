@@ -187,7 +187,7 @@ class Study:
         return None
 
     def again(self, trial: Trial, space: Space) -> Trial:
-        """Return the trial that was interrupted, or begin ``trial`` once more, with another seed."""
+        """Return the trial that was interrupted, or begin ``trial`` again with another seed."""
         complete = space.complete(trial.options)
         assert complete is not None  # It was tried before.
         return self._interrupted() or self._begin(space, trial.options, complete)
