@@ -7,6 +7,7 @@ from made.fitting.recipe import (
     choose_hidden,
     choose_orderings,
     choose_recipe,
+    has_many_cells,
 )
 from made.fitting.rows import RowSource, Splits, warn_if_trained_on
 
@@ -21,6 +22,7 @@ __all__ = [
     "choose_recipe",
     "find_device",
     "fit_table",
+    "has_many_cells",
     "using_threads",
     "warn_if_trained_on",
 ]

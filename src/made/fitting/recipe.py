@@ -24,16 +24,18 @@ _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
 # ones, and more, and half as many orderings better than all; of fewer rows two layers say more.
 _ONE_LAYER = ((15_000, 4000), (5_000, 2000))
 _ORDERINGS_OF_ONE_LAYER = 8
-# Tables of bits with so many cells, like images, can teach a wider and deeper network, for which
-# conditioning weights cost more than they give.
+# Tables of bits with so many cells, like images, can teach a wide network one ordering well, with
+# nothing but dropped units between inputs and outputs; more orderings take longer to learn.
 _MANY_CELLS = 20_000_000
 _OF_MANY_CELLS: dict[str, Any] = {
-    "hidden": (2000, 2000),
-    "residual": True,
+    "hidden": (4000,),
+    "dropout": 0.5,
+    "direct_input": False,
     "conditioning": False,
-    "dropout": 0.3,
     "batch_size": 200,
+    "learning_rate": 2e-3,
 }
+_ORDERINGS_OF_MANY_CELLS = 1
 # A network of all orderings serves any number of members, and many are better; a few of them tell
 # how well it learns.
 _OF_ALL_ORDERINGS: dict[str, Any] = {
@@ -99,10 +101,11 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
     orderings = chosen.pop("orderings", "auto")
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
-        of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
-        if orderings == "auto" and len(of_bits["hidden"]) == 1:
+        chosen = _of_bits(n_rows, schema.n_columns, n_orderings) | chosen
+        if orderings == "auto" and has_many_cells(n_rows, schema.n_columns):
+            n_orderings = _ORDERINGS_OF_MANY_CELLS
+        elif orderings == "auto" and n_orderings is not None and n_rows >= _ONE_LAYER[-1][0]:
             n_orderings = _ORDERINGS_OF_ONE_LAYER
-        chosen = of_bits | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
@@ -123,7 +126,18 @@ def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, 
     elif n_rows >= _ONE_LAYER[-1][0]:
         chosen["hidden"] = (next(width for from_rows, width in _ONE_LAYER if n_rows >= from_rows),)
         chosen["learning_rate"] = 1e-3
-    return chosen | (_OF_MANY_CELLS if n_rows * n_columns >= _MANY_CELLS else {})
+    return chosen | (_OF_MANY_CELLS if has_many_cells(n_rows, n_columns) else {})
+
+
+def has_many_cells(n_rows: int, n_columns: int) -> bool:
+    """Return whether a table of bits is as large as a set of images.
+
+    Examples
+    --------
+    >>> has_many_cells(50_000, 784), has_many_cells(50_000, 100)
+    (True, False)
+    """
+    return n_rows * n_columns >= _MANY_CELLS
 
 
 def choose_hidden(n_rows: int) -> tuple[int, int]:

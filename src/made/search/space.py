@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from made.errors import OptionError
-from made.fitting import choose_hidden, choose_orderings, choose_recipe
+from made.fitting import choose_hidden, choose_orderings, choose_recipe, has_many_cells
 from made.table import Schema
 
 Options = dict[str, Any]
@@ -80,6 +80,8 @@ BITS_OF_FEW_ROWS: tuple[Options, ...] = (
     _FEW_ORDERINGS | {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
     {"hidden": (500,), "dropout": 0.3, "orderings_per_step": 4},
 )
+# Where cells are many, a trial takes long: what differs little from the recipe, and can be pooled.
+BITS_OF_MANY_CELLS: tuple[Options, ...] = ({}, {"learning_rate": 1e-3}, {"dropout": 0.3})
 MIXED_FIRST: tuple[Options, ...] = (
     {},
     {"dropout": 0.1, "learning_rate": 2e-3},
@@ -189,6 +191,8 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     """
     if not schema.is_binary:
         first, axes = MIXED_FIRST, _mixed(n_rows)
+    elif has_many_cells(n_rows, schema.n_columns):
+        first, axes = BITS_OF_MANY_CELLS, BITS
     elif choose_orderings("auto", n_rows, schema.n_columns) is None:
         first, axes = BITS_OF_FEW_ROWS, BITS
     else:
