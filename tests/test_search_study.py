@@ -133,6 +133,11 @@ def test_trials_behind_the_median_are_ended(tmp_path: Path) -> None:
     assert not lagging.report(-9.0, 2)
     assert lagging.report(-9.0, 3)
     assert not lagging.report(-2.1, 5)
+    # One that is run again is wanted for itself.
+    lagging.finish("complete", 1.0, -1.0)
+    again = study.again(lagging, bits_space())
+    assert (lagging.is_repeat, again.is_repeat) == (False, True)
+    assert not again.report(-9.0, 3)
 
 
 def test_folders_that_are_refused(tmp_path: Path) -> None:

@@ -99,13 +99,23 @@ class Trial:
         """The best validation so far by tenths of a trial's time."""
         return dict(self._frozen.intermediate_values)
 
+    @property
+    def is_repeat(self) -> bool:
+        """Whether a trial before it had the same options."""
+        before = self._study.get_trials(deepcopy=False)[: self.number]
+        wanted = self._frozen.user_attrs["complete"]
+        return any(trial.user_attrs["complete"] == wanted for trial in before)
+
     def report(self, validation: float, tenth: int) -> bool:
-        """Note how it stands; return whether it is behind the median and should end."""
+        """Note how it stands; return whether it is behind the median and should end.
+
+        Of options that were the best before, a further network is wanted for itself: it never is.
+        """
         import optuna
 
         live = optuna.Trial(self._study, self._frozen._trial_id)
         live.report(validation, tenth)
-        return live.should_prune()
+        return not self.is_repeat and live.should_prune()
 
     def finish(self, state: str, seconds: float, validation: float | None = None) -> None:
         """Note its end: "complete" with what it scores, "pruned" or "fail"."""
