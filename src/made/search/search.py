@@ -25,9 +25,8 @@ from made.search.trials import Stopped, run_trial, seconds_before
 from made.training.options import Budget, parse_duration
 from made.training.state import Epoch
 
-# Of the time: what choosing and certifying take in the end, and what a trial may take.
+# Of the time: what choosing and certifying take in the end.
 _CLOSING_SHARE, _CLOSING_SECONDS = 0.12, 120.0
-_TRIALS = 5
 # Of the time for trials, what goes into trying options; in the rest the best are trained again
 # from other seeds: where the whole overfits, a mixture of networks is worth more than any option.
 _EXPLORING_SHARE = 0.6
@@ -121,7 +120,7 @@ def search_table(
             folder or Path(temporary) / "search",
             splits.identity()
             | {"seed": base.seed, "options": {"preset": base.preset} | base.chosen},
-            (budget.max_seconds or 0.0) / min(_TRIALS, max(space.size, 1)),
+            (budget.max_seconds or 0.0) / min(space.n_trials, max(space.size, 1)),
             seed=base.seed,
             resume=resume,
         )

@@ -80,8 +80,18 @@ BITS_OF_FEW_ROWS: tuple[Options, ...] = (
     _FEW_ORDERINGS | {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
     {"hidden": (500,), "dropout": 0.3, "orderings_per_step": 4},
 )
-# Where cells are many, a trial takes long: what differs little from the recipe, and can be pooled.
-BITS_OF_MANY_CELLS: tuple[Options, ...] = ({}, {"learning_rate": 1e-3}, {"dropout": 0.3})
+# Where cells are many, the time is for few networks: what differs little from the recipe is worth
+# pooling, whichever is best.
+BITS_OF_MANY_CELLS: tuple[Options, ...] = (
+    {},
+    {"orderings": 2},
+    {"weight_decay": 0.3},
+    {"learning_rate": 1e-3},
+    {"orderings": 4, "dropout": 0.3},
+    {"dropout": 0.3},
+)
+# Into how many trials the time is divided: of many cells each over-fits before it ends.
+_TRIALS, _TRIALS_OF_MANY_CELLS = 5, 10
 MIXED_FIRST: tuple[Options, ...] = (
     {},
     {"dropout": 0.1, "learning_rate": 2e-3},
@@ -118,6 +128,8 @@ class Space:
         The first trials, without what is fixed; {} is what a fit without a search would do.
     axes : tuple of Choice or LogRange
         What later trials are drawn from, one for each option.
+    n_trials : int
+        How many trials of full length the time is for.
     """
 
     schema: Schema
@@ -125,6 +137,7 @@ class Space:
     fixed: Options
     first: tuple[Options, ...]
     axes: tuple[Axis, ...]
+    n_trials: int = _TRIALS
 
     @property
     def size(self) -> float:
@@ -189,10 +202,11 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     >>> [axis.name for axis in space.axes]
     ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step', 'conditioning']
     """
+    n_trials = _TRIALS
     if not schema.is_binary:
         first, axes = MIXED_FIRST, _mixed(n_rows)
     elif has_many_cells(n_rows, schema.n_columns):
-        first, axes = BITS_OF_MANY_CELLS, BITS
+        first, axes, n_trials = BITS_OF_MANY_CELLS, BITS, _TRIALS_OF_MANY_CELLS
     elif choose_orderings("auto", n_rows, schema.n_columns) is None:
         first, axes = BITS_OF_FEW_ROWS, BITS
     else:
@@ -205,6 +219,7 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
         fixed,
         tuple({name: one[name] for name in one if name not in said} for one in first),
         tuple(axis for axis in axes if axis.name not in fixed),
+        n_trials,
     )
 
 
