@@ -166,15 +166,24 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     assert (plain.network.hidden, plain.network.direct_input) == ((500, 500), True)
     assert (plain.training.patience, plain.network.dropout, plain.training.members) == (30, 0.0, 16)
     assert plain.training.learning_rate == 3e-3
+    assert plain.training.n_orderings == 16
     wide = choose_recipe({}, bits.schema, 5_000, seed=0)
-    assert wide.training.learning_rate == 1e-3
-    assert (wide.network.hidden, wide.network.dropout) == ((2000,), 0.0)
-    assert (wide.training.n_orderings, plain.training.n_orderings) == (8, 16)
+    assert (wide.network.hidden, wide.network.dropout) == ((2000,), 0.5)
+    assert (wide.network.direct_input, wide.network.conditioning) == (False, False)
+    assert (wide.training.n_orderings, wide.training.learning_rate) == (2, 2e-3)
     wider = choose_recipe({"orderings": 4}, bits.schema, 15_000, seed=0)
-    assert (wider.network.hidden, wider.training.n_orderings) == ((4000,), 4)
+    assert (wider.network.hidden, wider.network.dropout) == ((4000,), 0.3)
+    assert wider.training.n_orderings == 4
     huge = choose_recipe({}, bits.schema, 10_000_000, seed=0)
-    assert (huge.network.hidden, huge.network.dropout) == ((1000, 1000), 0.2)
-    assert huge.training.n_orderings == 16
+    assert (huge.network.hidden, huge.network.dropout) == ((4000,), 0.5)
+    assert (huge.training.n_orderings, huge.training.batch_size) == (2, 200)
+    columns = RowSource(np.random.default_rng(0).integers(0, 2, (50, 200))).read().schema
+    narrow = choose_recipe({}, columns, 2_999, seed=0)
+    assert (narrow.network.hidden, narrow.training.n_orderings) == ((1000,), 2)
+    assert narrow.training.learning_rate == 3e-3
+    listed = choose_recipe({"orderings": 16}, columns, 1_999, seed=0)
+    assert (listed.network.hidden, listed.network.direct_input) == ((500, 500), True)
+    assert choose_recipe({}, columns, 1_999, seed=0).training.n_orderings is None
     fresh = choose_recipe({}, bits.schema, 44, seed=0)
     assert (fresh.network.hidden, fresh.network.dropout) == ((500, 500), 0.2)
     assert (fresh.training.n_orderings, fresh.training.members) == (None, 64)

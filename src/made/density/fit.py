@@ -104,8 +104,8 @@ def fit(
         come first, with direct connections, and keep the mixture, whose answers are exact (unless
         ``combine`` names another combination).
     hidden : sequence of int, optional
-        Widths of the hidden layers; by default (500, 500), (2000,) or (1000, 1000) for tables of
-        bits, else (100, 100) to (500, 500), by the number of rows.
+        Widths of the hidden layers; by default (500, 500), (1000,), (2000,) or (4000,) for
+        tables of bits, else (100, 100) to (500, 500), by the number of rows.
     seed : int
         Decides weights, orderings, minibatches, held-out rows.
     max_time : seconds or text like "90s", "10m", "1h30m"
@@ -114,9 +114,9 @@ def fit(
     max_epochs : int
         For runs that must repeat exactly.
     search : seconds or text like "15m", optional
-        Search for options within this time, instead of fitting once: trials of a sixth of it each,
-        compared on the validation rows and ended early where they lag behind; the best few networks
-        make the model. Options that are given are not searched. Needs ``pip install
+        Search for options within this time, instead of fitting once: trials of a fifth of it each,
+        compared on the validation rows and ended early where they lag behind; then the best
+        options once more from other seeds. The best few networks make the model. Options that are given are not searched. Needs ``pip install
         "made[search]"``.
     preset : {"default", "paper"}
         "paper" is the published recipe (Adadelta, redrawn degrees, no averaging); it fills

@@ -19,31 +19,36 @@ _ROWS_PER_COLUMN = 15
 # Hidden units of tables with other columns than bits, by rows; more where rows are more.
 _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
+# Tables of few bits: two layers, and what is not said here.
 _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
-# With a fixed list of orderings, from so many rows on, one wide layer learns faster than two narrow
-# ones, and more, and half as many orderings better than all; of fewer rows two layers say more.
-_ONE_LAYER = ((15_000, 4000), (5_000, 2000))
-_ORDERINGS_OF_ONE_LAYER = 8
-# Tables of bits with so many cells, like images, can teach a wide network one ordering well, with
-# nothing but dropped units between inputs and outputs; more orderings take longer to learn.
-_MANY_CELLS = 20_000_000
-_OF_MANY_CELLS: dict[str, Any] = {
-    "hidden": (4000,),
-    "dropout": 0.5,
-    "direct_input": False,
-    "conditioning": False,
-    "batch_size": 200,
-    "learning_rate": 2e-3,
-}
-_ORDERINGS_OF_MANY_CELLS = 1
 # A network of all orderings serves any number of members, and many are better; a few of them tell
 # how well it learns.
-_OF_ALL_ORDERINGS: dict[str, Any] = {
+_OF_ALL_ORDERINGS: dict[str, Any] = _OF_BITS | {
     "dropout": 0.2,
     "members": 64,
     "validation_members": 16,
     "learning_rate": 1e-3,
 }
+# Of more rows, few orderings can be learned well by one layer, wider where rows are more, with
+# nothing but dropped units between inputs and outputs: direct connections and conditioning
+# weights over-fit.
+_FEW_ORDERINGS = 2
+_OF_FEW_ORDERINGS: dict[str, Any] = {
+    "hidden": (1000,),
+    "dropout": 0.5,
+    "direct_input": False,
+    "conditioning": False,
+    "learning_rate": 3e-3,
+}
+_OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
+    (15_000, {"hidden": (4000,), "dropout": 0.3, "learning_rate": 2e-3}),
+    (5_000, {"hidden": (2000,), "learning_rate": 2e-3}),
+)
+# Rows from which that holds, of wide tables and of others.
+_LEAST_ROWS_OF_WIDE, _LEAST_ROWS = 2_000, 5_000
+# Images have so many cells: larger batches, and dropout once more.
+_MANY_CELLS = 20_000_000
+_OF_MANY_CELLS: dict[str, Any] = {"dropout": 0.5, "batch_size": 200}
 # What suits tables of bits, with one input and one output a column, throws the training of others
 # back again and again: a step then moves each output by the sum over hundreds of inputs.
 _OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
@@ -99,13 +104,11 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
     """
     chosen: dict[str, Any] = dict(options)
     orderings = chosen.pop("orderings", "auto")
+    if schema.is_binary and orderings == "auto" and learns_few(n_rows, schema.n_columns):
+        orderings = _FEW_ORDERINGS
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
         chosen = _of_bits(n_rows, schema.n_columns, n_orderings) | chosen
-        if orderings == "auto" and has_many_cells(n_rows, schema.n_columns):
-            n_orderings = _ORDERINGS_OF_MANY_CELLS
-        elif orderings == "auto" and n_orderings is not None and n_rows >= _ONE_LAYER[-1][0]:
-            n_orderings = _ORDERINGS_OF_ONE_LAYER
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
@@ -120,13 +123,25 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
 
 def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, Any]:
     """Return what suits a table of bits."""
-    chosen = dict(_OF_BITS)
     if n_orderings is None:
-        chosen |= _OF_ALL_ORDERINGS
-    elif n_rows >= _ONE_LAYER[-1][0]:
-        chosen["hidden"] = (next(width for from_rows, width in _ONE_LAYER if n_rows >= from_rows),)
-        chosen["learning_rate"] = 1e-3
-    return chosen | (_OF_MANY_CELLS if has_many_cells(n_rows, n_columns) else {})
+        return _OF_ALL_ORDERINGS
+    if not learns_few(n_rows, n_columns):
+        return _OF_BITS
+    of_rows = next((chosen for from_rows, chosen in _OF_MORE_ROWS if n_rows >= from_rows), {})
+    of_cells = _OF_MANY_CELLS if has_many_cells(n_rows, n_columns) else {}
+    return _OF_FEW_ORDERINGS | of_rows | of_cells
+
+
+def learns_few(n_rows: int, n_columns: int) -> bool:
+    """Return whether few orderings are best for a table of bits: each can be learned well.
+
+    Examples
+    --------
+    >>> learns_few(5_000, 123), learns_few(2_000, 112), learns_few(2_461, 1556)
+    (True, False, True)
+    """
+    is_wide = n_rows < _ROWS_PER_COLUMN * n_columns
+    return n_rows >= (_LEAST_ROWS_OF_WIDE if is_wide else _LEAST_ROWS)
 
 
 def has_many_cells(n_rows: int, n_columns: int) -> bool:
@@ -156,8 +171,8 @@ def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int |
     """Return the number of orderings to cycle through, or None for a fresh one at every step.
 
     The rule behind "auto": few fixed orderings where rows are many, since then the network
-    can learn each well; fresh ones where rows are few, since they regularise. Tables of bits with
-    very many rows have fewer still (`choose_recipe`).
+    can learn each well; fresh ones where rows are few, since they regularise. Most tables of bits
+    have fewer still (`learns_few`).
 
     Examples
     --------

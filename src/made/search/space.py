@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from made.errors import OptionError
-from made.fitting import choose_hidden, choose_orderings, choose_recipe, has_many_cells
+from made.fitting import choose_hidden, choose_orderings, choose_recipe, has_many_cells, learns_few
 from made.table import Schema
 
 Options = dict[str, Any]
@@ -44,16 +44,6 @@ Axis = Choice | LogRange
 # A network that adds layer to layer, each divided by the root mean square of what a unit may see.
 _RESIDUAL = {"hidden": (500, 500, 500), "residual": True, "normalization": "cumulative_rms"}
 
-# One layer and few orderings, each learned well, with nothing but dropped units between the inputs
-# and the outputs: quick to train, so that many networks of its kind can be pooled.
-_FEW_ORDERINGS: Options = {
-    "hidden": (1000,),
-    "orderings": 2,
-    "dropout": 0.5,
-    "direct_input": False,
-    "conditioning": False,
-}
-
 BITS: tuple[Axis, ...] = (
     LogRange("learning_rate", 3e-4, 5e-3),
     Choice("dropout", (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)),
@@ -65,39 +55,57 @@ BITS: tuple[Axis, ...] = (
     Choice("direct_input", (True, False)),
     Choice("conditioning", (True, False)),
 )
-# Where rows are many for each column, few orderings can be learned well.
-BITS_OF_MANY_ROWS: tuple[Options, ...] = (
+# Where few orderings can be learned well: more regularised, less, and with direct connections.
+BITS_OF_FEW_ORDERINGS: tuple[Options, ...] = (
     {},
-    _FEW_ORDERINGS | {"learning_rate": 2e-3},
-    {"hidden": (4000,), "orderings": 4, "conditioning": False},
-    _FEW_ORDERINGS | {"hidden": (2000,), "orderings": 4, "dropout": 0.3, "learning_rate": 1e-3},
+    {"weight_decay": 0.3, "learning_rate": 1e-3},
+    {
+        "hidden": (4000,),
+        "orderings": 4,
+        "dropout": 0.0,
+        "direct_input": True,
+        "learning_rate": 1e-3,
+    },
+    {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
 )
-# Where they are few, fresh orderings and dropout regularise, or dropout alone.
+# Of few rows and columns, many orderings that share their weights.
+BITS_OF_FEW_CELLS: tuple[Options, ...] = (
+    {},
+    {"learning_rate": 1e-3},
+    {"hidden": (2000,), "orderings": 8, "learning_rate": 1e-3},
+    {
+        "hidden": (1000,),
+        "orderings": 4,
+        "direct_input": False,
+        "conditioning": False,
+        "dropout": 0.5,
+    },
+)
+# Where rows are few and columns many, fresh orderings and dropout regularise.
 BITS_OF_FEW_ROWS: tuple[Options, ...] = (
     {},
-    _FEW_ORDERINGS | {"learning_rate": 3e-3},
     {"hidden": (500,), "dropout": 0.5, "learning_rate": 5e-4},
-    _FEW_ORDERINGS | {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
+    {"dropout": 0.3, "learning_rate": 3e-4},
     {"hidden": (500,), "dropout": 0.3, "orderings_per_step": 4},
 )
 # Where cells are many, the time is for few networks: what differs little from the recipe is worth
 # pooling, whichever is best.
 BITS_OF_MANY_CELLS: tuple[Options, ...] = (
     {},
-    {"orderings": 2},
+    {"orderings": 1},
     {"weight_decay": 0.3},
     {"learning_rate": 1e-3},
     {"orderings": 4, "dropout": 0.3},
     {"dropout": 0.3},
 )
-# Into how many trials the time is divided: of many cells each over-fits before it ends.
-_TRIALS, _TRIALS_OF_MANY_CELLS = 5, 10
 MIXED_FIRST: tuple[Options, ...] = (
     {},
     {"dropout": 0.1, "learning_rate": 2e-3},
     {"direct_input": True, "learning_rate": 1e-3},
     {"orderings": "all", "dropout": 0.1},
 )
+# Into how many trials the time is divided: of many cells each over-fits before it ends.
+_TRIALS, _TRIALS_OF_MANY_CELLS = 5, 10
 
 
 def _mixed(n_rows: int) -> tuple[Axis, ...]:
@@ -202,15 +210,8 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     >>> [axis.name for axis in space.axes]
     ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step', 'conditioning']
     """
-    n_trials = _TRIALS
-    if not schema.is_binary:
-        first, axes = MIXED_FIRST, _mixed(n_rows)
-    elif has_many_cells(n_rows, schema.n_columns):
-        first, axes, n_trials = BITS_OF_MANY_CELLS, BITS, _TRIALS_OF_MANY_CELLS
-    elif choose_orderings("auto", n_rows, schema.n_columns) is None:
-        first, axes = BITS_OF_FEW_ROWS, BITS
-    else:
-        first, axes = BITS_OF_MANY_ROWS, BITS
+    first, axes = _first(schema, n_rows), BITS if schema.is_binary else _mixed(n_rows)
+    n_trials = _TRIALS_OF_MANY_CELLS if first is BITS_OF_MANY_CELLS else _TRIALS
     # Whoever says what the network looks like says all of it.
     said = set(fixed) | (set(_RESIDUAL) if _RESIDUAL.keys() & fixed.keys() else set())
     return Space(
@@ -221,6 +222,19 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
         tuple(axis for axis in axes if axis.name not in fixed),
         n_trials,
     )
+
+
+def _first(schema: Schema, n_rows: int) -> tuple[Options, ...]:
+    """Return the first trials, which follow the rules of the recipe."""
+    n_columns = schema.n_columns
+    if not schema.is_binary:
+        return MIXED_FIRST
+    if has_many_cells(n_rows, n_columns):
+        return BITS_OF_MANY_CELLS
+    if learns_few(n_rows, n_columns):
+        return BITS_OF_FEW_ORDERINGS
+    is_fresh = choose_orderings("auto", n_rows, n_columns) is None
+    return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS
 
 
 def label(value: Any) -> str:
