@@ -61,7 +61,7 @@ def fit(
     ] = None,
     members: Annotated[
         int | None,
-        typer.Option(help="Connectivities in the ensemble (by orderings: 1 to 64).", show_default=False),
+        typer.Option(help="Connectivities in the ensemble (2 to 64).", show_default=False),
     ] = None,
     combine: Annotated[
         str,

@@ -115,9 +115,9 @@ def fit(
         For runs that must repeat exactly.
     search : seconds or text like "15m", optional
         Search for options within this time, instead of fitting once: trials of a fifth of it each,
-        compared on the validation rows and ended early where they lag behind; then the best
-        options once more from other seeds. The best few networks make the model. Options that are given are not searched. Needs ``pip install
-        "made[search]"``.
+        compared on the validation rows and ended early where they lag behind; then the best options
+        once more from other seeds. The best few networks make the model. Options that are given are
+        not searched. Needs ``pip install "made[search]"``.
     preset : {"default", "paper"}
         "paper" is the published recipe (Adadelta, redrawn degrees, no averaging); it fills
         every option that is left at None.
