@@ -206,7 +206,7 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     >>> import numpy as np
     >>> from made.fitting import RowSource
     >>> splits = RowSource(np.tile(np.eye(4, dtype=int), (5, 1))).read()
-    >>> space = space_of(splits.schema, 18, {"hidden": (30,), "orderings": 4})
+    >>> space = space_of(splits.schema, 18, {"hidden": (30,), "orderings": 4, "direct_input": True})
     >>> [axis.name for axis in space.axes]
     ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step', 'conditioning']
     """
