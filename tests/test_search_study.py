@@ -6,13 +6,23 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from made.errors import CheckpointError, OptionError
 from made.fitting import RowSource
 from made.search.folder import JOURNAL, remove_search
 from made.search.space import BITS as BITS_AXES
-from made.search.space import Choice, LogRange, label, space_of
+from made.search.space import (
+    BITS_OF_FEW_CELLS,
+    BITS_OF_FEW_ORDERINGS,
+    BITS_OF_FEW_ROWS,
+    BITS_OF_MANY_CELLS,
+    Choice,
+    LogRange,
+    label,
+    space_of,
+)
 from made.search.study import Study
 from search_cases import BITS, DROPOUTS, MIXED, RUN, SMALL, bits_space
 
@@ -48,6 +58,22 @@ def test_what_is_fixed_is_in_no_trial() -> None:
     places = {axis.name: axis.low if isinstance(axis, LogRange) else label(axis.values[-1])
               for axis in space.axes}  # fmt: skip
     assert "residual" not in space.options(places)
+
+
+def test_the_first_trials_go_by_rows_and_columns() -> None:
+    wide = np.random.default_rng(0).integers(0, 2, (30, 12_000))
+    schemas = {columns: RowSource(wide[:, :columns]).read().schema for columns in (6, 500, 12_000)}
+    for n_columns, n_rows, first, n_trials in (
+        (6, 1_000, BITS_OF_FEW_CELLS, 5),
+        (6, 5_000, BITS_OF_FEW_ORDERINGS, 5),
+        (500, 2_000, BITS_OF_FEW_ORDERINGS, 5),
+        (500, 1_999, BITS_OF_FEW_ROWS, 5),
+        (500, 40_000, BITS_OF_MANY_CELLS, 10),
+        # As many cells, but fresh orderings all the same.
+        (12_000, 1_999, BITS_OF_FEW_ROWS, 5),
+    ):
+        space = space_of(schemas[n_columns], n_rows, {})
+        assert (space.first, space.n_trials) == (first, n_trials)
 
 
 def test_a_trial_that_cannot_be_is_no_trial() -> None:

@@ -44,9 +44,9 @@ _OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
     (15_000, {"hidden": (4000,), "dropout": 0.3, "learning_rate": 2e-3}),
     (5_000, {"hidden": (2000,), "learning_rate": 2e-3}),
 )
-# Rows from which that holds, of wide tables and of others.
-_LEAST_ROWS_OF_WIDE, _LEAST_ROWS = 2_000, 5_000
-# Images have so many cells: larger batches, and dropout once more.
+# Rows from which that holds where a column has few; elsewhere it does from the least of these on.
+_LEAST_ROWS_OF_WIDE = 2_000
+# Images have so many cells: larger batches, and dropout as where rows are few.
 _MANY_CELLS = 20_000_000
 _OF_MANY_CELLS: dict[str, Any] = {"dropout": 0.5, "batch_size": 200}
 # What suits tables of bits, with one input and one output a column, throws the training of others
@@ -141,7 +141,7 @@ def learns_few(n_rows: int, n_columns: int) -> bool:
     (True, False, True)
     """
     is_wide = n_rows < _ROWS_PER_COLUMN * n_columns
-    return n_rows >= (_LEAST_ROWS_OF_WIDE if is_wide else _LEAST_ROWS)
+    return n_rows >= (_LEAST_ROWS_OF_WIDE if is_wide else _OF_MORE_ROWS[-1][0])
 
 
 def has_many_cells(n_rows: int, n_columns: int) -> bool:

@@ -145,7 +145,7 @@ class Space:
     fixed: Options
     first: tuple[Options, ...]
     axes: tuple[Axis, ...]
-    n_trials: int = _TRIALS
+    n_trials: int
 
     @property
     def size(self) -> float:
@@ -210,8 +210,8 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     >>> [axis.name for axis in space.axes]
     ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step', 'conditioning']
     """
-    first, axes = _first(schema, n_rows), BITS if schema.is_binary else _mixed(n_rows)
-    n_trials = _TRIALS_OF_MANY_CELLS if first is BITS_OF_MANY_CELLS else _TRIALS
+    first, n_trials = _first(schema, n_rows)
+    axes = BITS if schema.is_binary else _mixed(n_rows)
     # Whoever says what the network looks like says all of it.
     said = set(fixed) | (set(_RESIDUAL) if _RESIDUAL.keys() & fixed.keys() else set())
     return Space(
@@ -224,17 +224,17 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     )
 
 
-def _first(schema: Schema, n_rows: int) -> tuple[Options, ...]:
-    """Return the first trials, which follow the rules of the recipe."""
+def _first(schema: Schema, n_rows: int) -> tuple[tuple[Options, ...], int]:
+    """Return the first trials, by the rules of the recipe, and how many trials the time is for."""
     n_columns = schema.n_columns
     if not schema.is_binary:
-        return MIXED_FIRST
-    if has_many_cells(n_rows, n_columns):
-        return BITS_OF_MANY_CELLS
+        return MIXED_FIRST, _TRIALS
     if learns_few(n_rows, n_columns):
-        return BITS_OF_FEW_ORDERINGS
+        if has_many_cells(n_rows, n_columns):
+            return BITS_OF_MANY_CELLS, _TRIALS_OF_MANY_CELLS
+        return BITS_OF_FEW_ORDERINGS, _TRIALS
     is_fresh = choose_orderings("auto", n_rows, n_columns) is None
-    return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS
+    return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS, _TRIALS
 
 
 def label(value: Any) -> str:

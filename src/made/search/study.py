@@ -78,6 +78,11 @@ class Trial:
         }
 
     @property
+    def complete(self) -> str:
+        """All options, completed by the recipe, as text: the same for trials that are alike."""
+        return self._frozen.user_attrs["complete"]
+
+    @property
     def state(self) -> str:
         """RUNNING (also after a kill), COMPLETE, PRUNED or FAIL."""
         return self._frozen.state.name
@@ -102,9 +107,7 @@ class Trial:
     @property
     def is_repeat(self) -> bool:
         """Whether a trial before it had the same options."""
-        before = self._study.get_trials(deepcopy=False)[: self.number]
-        wanted = self._frozen.user_attrs["complete"]
-        return any(trial.user_attrs["complete"] == wanted for trial in before)
+        return any(Trial(self._study, n).complete == self.complete for n in range(self.number))
 
     def report(self, validation: float, tenth: int) -> bool:
         """Note how it stands; return whether it is behind the median and should end.
@@ -189,7 +192,7 @@ class Study:
         running = self._interrupted()
         if running is not None:
             return running
-        tried = {trial.user_attrs["complete"] for trial in self._frozen}
+        tried = {trial.complete for trial in self.trials}
         for options in self._suggestions(space):
             complete = space.complete(options)
             if complete is not None and label(complete) not in tried:
@@ -204,8 +207,7 @@ class Study:
 
     def count_like(self, trial: Trial) -> int:
         """Return how many trials there are with the options of ``trial``, itself among them."""
-        wanted = self._frozen[trial.number].user_attrs["complete"]
-        return sum(one.user_attrs["complete"] == wanted for one in self._frozen)
+        return sum(one.complete == trial.complete for one in self.trials)
 
     def _interrupted(self) -> Trial | None:
         return next(iter(self.of_state("running")), None)
