@@ -35,6 +35,7 @@ PARTICLES = 18
 HOLES = 19
 TRIALS = 20
 SUGGESTIONS = 21
+NETWORKS = 22
 
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter.
 _MAX_SEED = 2**63 - 1

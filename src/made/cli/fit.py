@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from made.cli.combine import combined_facts, warn_if_wide
-from made.cli.found import search_content, search_facts
+from made.cli.found import epochs_text, members_text, search_content, search_facts
 from made.cli.running import (
     INTERRUPTED,
     AsJson,
@@ -59,9 +60,13 @@ def fit(
     orderings: Annotated[
         str | None, typer.Option(help='Orderings to train on: a number, "all", or "auto".')
     ] = None,
+    networks: Annotated[
+        int | None,
+        typer.Option(help="Networks, trained one after another (1 or 4).", show_default=False),
+    ] = None,
     members: Annotated[
         int | None,
-        typer.Option(help="Connectivities in the ensemble (2 to 64).", show_default=False),
+        typer.Option(help="Connectivities of each network (2 to 64).", show_default=False),
     ] = None,
     combine: Annotated[
         str,
@@ -164,8 +169,8 @@ def fit(
 
     try:
         density = fit_timed(
-            data, valid, seconds_since_start(), orderings=orderings, members=members,
-            combine=combine, questions=questions,
+            data, valid, seconds_since_start(), orderings=orderings, networks=networks,
+            members=members, combine=combine, questions=questions,
             hidden=widths, seed=seed, max_time=max_time, max_epochs=max_epochs,
             search=search, preset=preset,
             activation=activation, residual=residual, normalization=normalization,
@@ -182,7 +187,7 @@ def fit(
             checkpoint=place, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip
     except TrainingInterrupted as stop:
-        say(_kept(stop.density.record, place, search))
+        say(_kept(stop.density.records, place, search))
         raise typer.Exit(INTERRUPTED) from None
     density.save(out)
     warn_if_wide(density.certificate)
@@ -196,6 +201,7 @@ def fit(
                 "model": str(out),
                 "n_train_rows": record.n_train_rows,
                 "n_columns": density.schema.n_columns,
+                "n_networks": len(density.records),
                 "n_members": density.n_members,
                 "orderings": record.options["n_orderings"] or "all",
                 "combination": density.combination,
@@ -217,10 +223,10 @@ def fit(
         [
             ("model", str(out)),
             ("columns", str(density.schema.n_columns)),
-            ("members", f"{density.n_members}, {density.combination}"),
+            ("members", members_text(density.n_members, density.combination, len(density.records))),
             *combined_facts(combined, density.certificate),
             *(
-                [("epochs", f"{record.epochs}, best {record.best_epoch}")]
+                [("epochs", "; ".join(epochs_text(one) for one in density.records))]
                 if search is None
                 else search_facts(density.records)
             ),
@@ -229,14 +235,15 @@ def fit(
     )
 
 
-def _kept(record: FitRecord, place: Path, search: str | None) -> str:
+def _kept(records: Sequence[FitRecord], place: Path, search: str | None) -> str:
     """Return what there is after Ctrl-C, and how to go on."""
+    record = records[-1]
     found = record.options.get("search")
     validation = f"validation {record.validation_log_prob:.3f} nats a row"
     if found is None:
         text = (
-            f"Stopped in epoch {record.epochs}. The best weights so far (epoch "
-            f"{record.best_epoch}, {validation}) are kept in {place}."
+            f"Stopped in epoch {record.epochs}{_of_network(len(records))}. The best weights so far "
+            f"(epoch {record.best_epoch}, {validation}) are kept in {place}."
         )
     else:
         text = (
@@ -248,6 +255,10 @@ def _kept(record: FitRecord, place: Path, search: str | None) -> str:
         f"{text}\nGo on with the same command and --resume; add {option} to write "
         f"{'them' if found is None else 'what there is'} as a model now."
     )
+
+
+def _of_network(number: int) -> str:
+    return f" of network {number}" if number > 1 else ""
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
-"""What a search found, for whoever made the model or looks at it later.
+"""What a model is made of, and what a search found, for whoever made it or looks at it later.
 
-Knows the records of a model; knows nothing of searches themselves.
+Knows the records of a model; knows nothing of fits or searches themselves.
 """
 
 from __future__ import annotations
@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from made.modelfile import FitRecord
+
+
+def members_text(n_members: int, combination: str, n_networks: int) -> str:
+    """Return how many members there are, how they combine, and of how many networks."""
+    return f"{n_members}, {combination}" + (f", of {n_networks} networks" if n_networks > 1 else "")
+
+
+def epochs_text(record: FitRecord) -> str:
+    """Return how many epochs a network was trained for, and which was the best."""
+    return f"{record.epochs}, best {record.best_epoch}"
 
 
 def search_content(records: Sequence[FitRecord]) -> dict[str, Any]:

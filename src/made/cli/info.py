@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from made.cli.combine import combined_facts
-from made.cli.found import search_content, search_facts
+from made.cli.found import members_text, search_content, search_facts
 from made.cli.running import (
     AsJson,
     Debug,
@@ -96,8 +96,7 @@ def info(
             ("columns", f"{len(names)}: {', '.join(names[:6])}{', ...' if names[6:] else ''}"),
             ("kinds", _kinds_text(header.schema)),
             *([("left out", shown(left_out))] if left_out else []),
-            ("members", f"{header.n_members}, {header.combination}"
-             + (f", of {header.n_networks} networks" if header.n_networks > 1 else "")),
+            ("members", members_text(header.n_members, header.combination, header.n_networks)),
             ("member weights", _weights_text(read_weights(model))),
             ("network", f"{list(network.hidden)} {network.activation}"
              + "".join(f", {name}" for name in options)),

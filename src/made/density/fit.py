@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from made.density.density import Density
-from made.fitting import RowSource, fit_table
+from made.fitting import RowSource, checkpoints_of, fit_table
 from made.progress import terminal_progress
 from made.search import remove_search, search_table
 from made.training.state import Epoch
@@ -29,6 +29,7 @@ def fit(
     valid: Any = None,
     *,
     orderings: str | int | None = None,
+    networks: int | None = None,
     members: int | None = None,
     combine: str = "auto",
     questions: bool = False,
@@ -91,10 +92,14 @@ def fit(
         Rows for early stopping; by default a tenth of ``train``, picked by the seed.
     orderings : "auto", "all" or int
         Orderings that training cycles through; "all" draws a fresh one at every step; "auto" (the
-        default) is 16 where there are 15 rows or more for each column (8 for 5000 rows of bits or
-        more), else "all".
+        default) is 16 where there are 15 rows or more for each column, else "all"; but 2 of bits
+        from 5000 rows on, or from 2000 where columns are many.
+    networks : int
+        Networks that are trained one after another, each from a seed of its own, in equal shares
+        of the time; their members form one ensemble. By default 1, or 4 of bits with 2 orderings
+        where there are four minutes or more.
     members : int
-        Connectivities that form the ensemble: by default 16, or 64 of bits with fresh orderings; at
+        Connectivities of each network: by default 16, or 64 of bits with fresh orderings; at
         most ``orderings`` of a fixed list.
     combine : {"auto", "mixture", "em", "product", "power=A"}
         How they are combined; "auto" keeps what scores best on the validation rows, or the mixture
@@ -231,6 +236,7 @@ def fit_timed(
 def remove_checkpoint(place: Path, search: str | float | None) -> None:
     """Delete what a fit, or a search, kept to go on from."""
     if search is None:
-        place.unlink(missing_ok=True)
+        for checkpoint in list(checkpoints_of(place)):
+            checkpoint.unlink(missing_ok=True)
     else:
         remove_search(place)

@@ -1,6 +1,7 @@
 """The recipe: a table becomes a trained model and its record."""
 
-from made.fitting.fit import Fit, find_device, fit_table, using_threads
+from made.fitting.fit import Fit, fit_table, using_threads
+from made.fitting.networks import checkpoints_of, find_device
 from made.fitting.recipe import (
     PRESETS,
     Recipe,
@@ -18,6 +19,7 @@ __all__ = [
     "Recipe",
     "RowSource",
     "Splits",
+    "checkpoints_of",
     "choose_hidden",
     "choose_orderings",
     "choose_recipe",

@@ -9,26 +9,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from made._version import __version__
 from made.choosing import parse_method
 from made.combining import combine as combine_members
-from made.ensemble import Certification, Members
+from made.combining import standard_error
+from made.ensemble import Certification, Ensemble, Members
 from made.errors import MadeNotice, OptionError
-from made.fitting.recipe import Recipe, choose_recipe, for_questions, resolve
+from made.fitting.networks import Saving, train_networks
+from made.fitting.recipe import choose_recipe, for_questions, resolve
 from made.fitting.rows import RowSource, Splits, rows_hash
-from made.model import Model
-from made.modelfile import FitRecord, Fitted
+from made.modelfile import CombinationRecord, FitRecord, Fitted
 from made.progress import Progress
 from made.queries.trained import check_orders
 from made.storage import check_writable
-from made.training.checkpoint import load_checkpoint
-from made.training.loop import Trainer, TrainingResult
+from made.training.loop import TrainingResult
 from made.training.options import Budget, TrainingOptions, check_count, parse_duration
 from made.training.state import Epoch
 from made.uniforms import check_seed
@@ -101,54 +102,84 @@ class Fit:
             self.chosen.setdefault("direct_input", True)
             # Every answer asks all members: what many would add is not worth the wait.
             self.chosen.setdefault("members", TrainingOptions.members)
-        self.checkpoint_every = parse_duration(checkpoint_every)
+        every = parse_duration(checkpoint_every)
         if checkpoint is not None:
             checkpoint = _check_checkpoint(checkpoint, resume)
         elif resume:
             raise OptionError("resume=True needs checkpoint=..., the file to go on from.")
-        self.checkpoint, self.resume = checkpoint, resume
+        self.saving = Saving(checkpoint, every, resume)
         self.device, self.threads = device, threads
         self.checks_orders = check_orders
         self.on_epoch, self.progress = on_epoch, progress
 
     def run(self, splits: Splits) -> tuple[Fitted, bool]:
         """Fit to the rows; return the model and whether Ctrl-C ended the training."""
-        recipe = choose_recipe(self.chosen, splits.schema, len(splits.train), self.seed)
+        recipe = choose_recipe(
+            self.chosen, splits.schema, len(splits.train), self.seed, self.max_seconds
+        )
         order_check = None
         with using_threads(self.threads):
-            result = _train(
-                splits, recipe, self.budget, self.device, self.on_epoch, self.progress,
-                checkpoint=self.checkpoint, checkpoint_every=self.checkpoint_every,
-                resume=self.resume,
+            results = train_networks(
+                splits, recipe, self.budget, self.device, self.saving,
+                on_epoch=self.on_epoch, progress=self.progress,
             )  # fmt: skip
-            members = Members([(_detached(result.model), result.members)])
+            stopped = results[-1].stopped
             # A run that was stopped is not made to wait: the mixture needs no certificate.
             ensemble, combined = combine_members(
-                members,
+                Members([(result.model, result.members) for result in results]),
                 splits.valid,
-                "mixture" if result.stopped else self.combine,
+                "mixture" if stopped else self.combine,
                 _certification(self.seed, self.max_seconds, self.budget),
                 progress=self.progress,
             )
             if self.checks_orders:
                 fixed = recipe.training.n_orderings is not None
                 order_check = check_orders(ensemble, splits.valid, self.seed, fixed=fixed)
-        record = FitRecord(
+            records = [
+                self._record(splits, recipe.training_of(number), result, score)
+                for number, (result, score) in enumerate(
+                    zip(results, _validation(results, combined, splits.valid), strict=True)
+                )
+            ]
+        records[0] = replace(records[0], order_check=order_check)
+        return Fitted(splits.schema, ensemble, tuple(records), combined), stopped
+
+    def _record(
+        self,
+        splits: Splits,
+        training: TrainingOptions,
+        result: TrainingResult,
+        validation: tuple[float, float],
+    ) -> FitRecord:
+        """Return how a network came about."""
+        position = result.position
+        return FitRecord(
             made_version=__version__,
             torch_version=torch.__version__,
-            options=recipe.training.to_json()
+            options=training.to_json()
             | {"preset": self.preset, "training_rows_hash": rows_hash(splits.train)},
             n_train_rows=len(splits.train),
             n_validation_rows=len(splits.valid),
-            validation_log_prob=combined.mixture_log_prob or 0.0,
-            validation_standard_error=combined.mixture_standard_error or 0.0,
-            best_epoch=result.position.best_epoch,
-            epochs=max((line.epoch for line in result.position.history), default=0),
-            seconds=round(self.budget.elapsed(), 3),
-            history=[asdict(line) for line in result.position.history],
-            order_check=order_check,
+            validation_log_prob=validation[0],
+            validation_standard_error=validation[1],
+            best_epoch=position.best_epoch,
+            epochs=max((line.epoch for line in position.history), default=0),
+            seconds=round(position.seconds, 3),
+            history=[asdict(line) for line in position.history],
         )
-        return Fitted(splits.schema, ensemble, (record,), combined), result.stopped
+
+
+def _validation(
+    results: list[TrainingResult], combined: CombinationRecord, valid: np.ndarray
+) -> list[tuple[float, float]]:
+    """Return mean nats of the validation rows by each network's mixture, and standard errors."""
+    if len(results) == 1:
+        return [(combined.mixture_log_prob or 0.0, combined.mixture_standard_error or 0.0)]
+    scores = [
+        Ensemble.mixture(result.model, result.members).log_prob(torch.as_tensor(valid))
+        for result in results
+    ]
+    return [(float(one.mean()), standard_error(one)) for one in scores]
 
 
 def _certification(seed: int, max_seconds: float | None, budget: Budget) -> Certification:
@@ -156,49 +187,6 @@ def _certification(seed: int, max_seconds: float | None, budget: Budget) -> Cert
         # Runs without a time limit are those that must repeat: a number of draws ends them.
         return Certification(seed=seed, max_draws=_CERTIFYING_DRAWS)
     return Certification(seed=seed, max_seconds=max(max_seconds - budget.elapsed(), 0.0))
-
-
-def _train(
-    splits: Splits,
-    recipe: Recipe,
-    budget: Budget,
-    device: str,
-    on_epoch: Callable[[Epoch], None] | None,
-    progress: Progress | None,
-    *,
-    checkpoint: Path | None,
-    checkpoint_every: float,
-    resume: bool,
-) -> TrainingResult:
-    place = find_device(device)
-    network, training = recipe.network, recipe.training
-    model = Model(splits.schema.columns, network)
-    model.initialize(training.seed, torch.as_tensor(splits.train))
-    trainer = Trainer(
-        model.to(place),
-        torch.as_tensor(splits.train),
-        torch.as_tensor(splits.valid),
-        training,
-        budget,
-        on_epoch=on_epoch,
-        progress=progress,
-    )
-    run = {
-        "network": network.to_json(),
-        "training": training.to_json(),
-    } | splits.identity()
-    if resume and checkpoint is not None and checkpoint.exists():
-        trainer.resume(load_checkpoint(checkpoint, run))
-    return trainer.run(checkpoint, run, checkpoint_every)
-
-
-def _detached(model: Model) -> Model:
-    """Return a copy on the CPU whose weights share no memory with the training state."""
-    copied = Model(model.columns, model.config)
-    with torch.no_grad():
-        for target, source in zip(copied.parameters(), model.parameters(), strict=True):
-            target.copy_(source)
-    return copied.eval().requires_grad_(False)
 
 
 def _check_checkpoint(path: Path, resume: bool) -> Path:
@@ -215,17 +203,6 @@ def _check_checkpoint(path: Path, resume: bool) -> Path:
             stacklevel=2,
         )
     return target
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device of that name, or raise `OptionError`; "auto" prefers a GPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise OptionError(f"The device {name!r} cannot be used: {reason}") from error
 
 
 @contextmanager

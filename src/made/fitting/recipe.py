@@ -5,13 +5,14 @@ Knows options and presets; knows nothing of training itself, or of where rows co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from made.errors import OptionError
 from made.network.config import NetworkConfig
 from made.table import Schema
 from made.training.options import TrainingOptions, check_count
+from made.uniforms import NETWORKS, derived_seed
 
 _N_ORDERINGS = 16
 # Below this many rows for each column, fresh orderings regularise more than a fixed list costs.
@@ -39,7 +40,10 @@ _OF_FEW_ORDERINGS: dict[str, Any] = {
     "direct_input": False,
     "conditioning": False,
     "learning_rate": 3e-3,
+    "networks": 4,
 }
+# Independent networks gain more than further orderings would, where each has this much time.
+_SECONDS_FOR_SEVERAL = 240.0
 _OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
     (15_000, {"hidden": (4000,), "dropout": 0.3, "learning_rate": 2e-3}),
     (5_000, {"hidden": (2000,), "learning_rate": 2e-3}),
@@ -63,6 +67,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {
         "orderings": "all",
+        "networks": 1,
         "members": 1000,
         "validation_members": 300,
         "hidden_degrees": "redrawn",
@@ -88,21 +93,38 @@ _TRAINING_OPTIONS = {option.name for option in fields(TrainingOptions)}
 
 @dataclass(frozen=True)
 class Recipe:
-    """The options of a fit, complete."""
+    """The options of a fit, complete; those of training are of the first of ``n_networks``."""
 
     network: NetworkConfig
     training: TrainingOptions
+    n_networks: int
+
+    def training_of(self, number: int) -> TrainingOptions:
+        """Return the options of a network, counted from 0: each has a seed of its own."""
+        if number == 0:
+            return self.training
+        seed = derived_seed(self.training.seed, NETWORKS, number)
+        return replace(self.training, seed=seed)
 
 
-def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: int) -> Recipe:
+def choose_recipe(
+    options: dict[str, Any],
+    schema: Schema,
+    n_rows: int,
+    seed: int,
+    max_seconds: float | None = None,
+) -> Recipe:
     """Return the options, completed by rules of rows and columns.
 
     Parameters
     ----------
     options : dict
         What the user or a preset chose, without None (`resolve`).
+    max_seconds : float, optional
+        Time for the fit: where it is short, it is for one network.
     """
     chosen: dict[str, Any] = dict(options)
+    n_networks = chosen.pop("networks", None)
     orderings = chosen.pop("orderings", "auto")
     if schema.is_binary and orderings == "auto" and learns_few(n_rows, schema.n_columns):
         orderings = _FEW_ORDERINGS
@@ -114,10 +136,15 @@ def choose_recipe(options: dict[str, Any], schema: Schema, n_rows: int, seed: in
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
         patience = max(TrainingOptions.patience, -(-_PATIENCE_STEPS // steps))
         chosen.setdefault("patience", patience)
+    if n_networks is None:
+        is_short = max_seconds is not None and max_seconds < _SECONDS_FOR_SEVERAL
+        n_networks = 1 if is_short else chosen.get("networks", 1)
     network = {name: value for name, value in chosen.items() if name in _NETWORK_OPTIONS}
     training = {name: value for name, value in chosen.items() if name in _TRAINING_OPTIONS}
     return Recipe(
-        NetworkConfig(**network), TrainingOptions(seed=seed, n_orderings=n_orderings, **training)
+        NetworkConfig(**network),
+        TrainingOptions(seed=seed, n_orderings=n_orderings, **training),
+        n_networks,
     )
 
 
@@ -213,9 +240,11 @@ def resolve(preset: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given, completed by those of the preset."""
     if preset not in PRESETS:
         raise OptionError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}.")
-    known = _NETWORK_OPTIONS | _TRAINING_OPTIONS | {"orderings"}
+    known = _NETWORK_OPTIONS | _TRAINING_OPTIONS | {"orderings", "networks"}
     unknown = sorted(set(options) - known)
     if unknown:
         raise OptionError(f"Unknown option(s): {', '.join(unknown)}.")
     given = {name: value for name, value in options.items() if value is not None}
+    if "networks" in given:
+        check_count("networks", given["networks"])
     return PRESETS[preset] | given

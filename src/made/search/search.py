@@ -98,6 +98,11 @@ def search_table(
             f"search gives the time for everything, and does not go with {name}: leave "
             f"--{name.replace('_', '-')} ({name}=...) out."
         )
+    if asked.get("networks") is not None:
+        raise OptionError(
+            "search decides how many networks it keeps, and does not go with networks: leave "
+            "--networks (networks=...) out."
+        )
     budget = Budget(parse_duration(search), None, used_seconds=used_seconds)
     import_optuna()
     if folder is not None:
@@ -125,7 +130,7 @@ def search_table(
             resume=resume,
         )
         running = _Search(study, space, splits, budget, base, progress or NoProgress())
-        return running.run(shared | asked, on_epoch)
+        return running.run(shared | asked | {"networks": 1}, on_epoch)
 
 
 class _Search:

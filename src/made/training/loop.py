@@ -135,11 +135,11 @@ class Trainer:
             while not was_stopped() and self._advance_phase():
                 self._one_step(take_step)
                 if checkpoint is not None and time.monotonic() - saved_at >= checkpoint_every:
-                    self._save(checkpoint, run)
+                    self.save(checkpoint, run)
                     saved_at = time.monotonic()
             stopped = was_stopped()
             if stopped and checkpoint is not None:
-                self._save(checkpoint, run)
+                self.save(checkpoint, run)
         if self.state.best is None:
             self._finish()
         assert self.state.best is not None
@@ -294,7 +294,8 @@ class Trainer:
         self._progress.update(min(self._used(), 1.0), 1.0, note)
         self._on_epoch(line)
 
-    def _save(self, path: Path, run: dict[str, Any] | None) -> None:
+    def save(self, path: Path, run: dict[str, Any] | None) -> None:
+        """Write a checkpoint; of a run that is over, one that ends at once when it goes on."""
         self.position.train_sum = float(self._pending)
         self.position.seconds = self.budget.elapsed()
         save_checkpoint(path, run or {}, self.position, self.state)
