@@ -174,9 +174,10 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     wider = choose_recipe({"orderings": 4}, bits.schema, 15_000, seed=0)
     assert (wider.network.hidden, wider.network.dropout) == ((4000,), 0.3)
     assert wider.training.n_orderings == 4
-    huge = choose_recipe({}, bits.schema, 10_000_000, seed=0)
-    assert (huge.network.hidden, huge.network.dropout) == ((4000,), 0.5)
-    assert (huge.training.n_orderings, huge.training.batch_size) == (2, 200)
+    images = RowSource(np.random.default_rng(0).integers(0, 2, (50, 500))).read().schema
+    huge = choose_recipe({}, images, 40_000, seed=0)
+    assert (huge.network.hidden, huge.network.dropout) == ((8000,), 0.6)
+    assert (huge.training.n_orderings, huge.training.batch_size, huge.n_networks) == (1, 200, 1)
     columns = RowSource(np.random.default_rng(0).integers(0, 2, (50, 200))).read().schema
     narrow = choose_recipe({}, columns, 2_999, seed=0)
     assert (narrow.network.hidden, narrow.training.n_orderings) == ((1000,), 2)

@@ -109,8 +109,8 @@ def fit(
         come first, with direct connections, and keep the mixture, whose answers are exact (unless
         ``combine`` names another combination).
     hidden : sequence of int, optional
-        Widths of the hidden layers; by default (500, 500), (1000,), (2000,) or (4000,) for
-        tables of bits, else (100, 100) to (500, 500), by the number of rows.
+        Widths of the hidden layers; by default (500, 500), or one layer of 1000 to 8000
+        units, for tables of bits, else (100, 100) to (500, 500), by the number of rows.
     seed : int
         Decides weights, orderings, minibatches, held-out rows.
     max_time : seconds or text like "90s", "10m", "1h30m"

@@ -50,9 +50,15 @@ _OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
 )
 # Rows from which that holds where a column has few; elsewhere it does from the least of these on.
 _LEAST_ROWS_OF_WIDE = 2_000
-# Images have so many cells: larger batches, and dropout as where rows are few.
-_MANY_CELLS = 20_000_000
-_OF_MANY_CELLS: dict[str, Any] = {"dropout": 0.5, "batch_size": 200}
+# Images have so many cells: one ordering, more units, more of them dropped, larger batches, and
+# the time for one network.
+_MANY_CELLS, _MANY_COLUMNS = 20_000_000, 500
+_OF_MANY_CELLS: dict[str, Any] = {
+    "hidden": (8000,),
+    "dropout": 0.6,
+    "batch_size": 200,
+    "networks": 1,
+}
 # What suits tables of bits, with one input and one output a column, throws the training of others
 # back again and again: a step then moves each output by the sum over hundreds of inputs.
 _OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
@@ -127,7 +133,7 @@ def choose_recipe(
     n_networks = chosen.pop("networks", None)
     orderings = chosen.pop("orderings", "auto")
     if schema.is_binary and orderings == "auto" and learns_few(n_rows, schema.n_columns):
-        orderings = _FEW_ORDERINGS
+        orderings = 1 if has_many_cells(n_rows, schema.n_columns) else _FEW_ORDERINGS
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
         chosen = _of_bits(n_rows, schema.n_columns, n_orderings) | chosen
@@ -172,14 +178,14 @@ def learns_few(n_rows: int, n_columns: int) -> bool:
 
 
 def has_many_cells(n_rows: int, n_columns: int) -> bool:
-    """Return whether a table of bits is as large as a set of images.
+    """Return whether a table of bits is as large as a set of images, and as wide.
 
     Examples
     --------
-    >>> has_many_cells(50_000, 784), has_many_cells(50_000, 100)
-    (True, False)
+    >>> has_many_cells(50_000, 784), has_many_cells(500_000, 100), has_many_cells(5_000, 784)
+    (True, False, False)
     """
-    return n_rows * n_columns >= _MANY_CELLS
+    return n_columns >= _MANY_COLUMNS and n_rows * n_columns >= _MANY_CELLS
 
 
 def choose_hidden(n_rows: int) -> tuple[int, int]:

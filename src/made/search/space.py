@@ -47,7 +47,7 @@ _RESIDUAL = {"hidden": (500, 500, 500), "residual": True, "normalization": "cumu
 BITS: tuple[Axis, ...] = (
     LogRange("learning_rate", 3e-4, 5e-3),
     Choice("dropout", (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)),
-    Choice("hidden", ((500,), (500, 500), (1000,), (2000,), (4000,), _RESIDUAL)),
+    Choice("hidden", ((500,), (500, 500), (1000,), (2000,), (4000,), (8000,), _RESIDUAL)),
     Choice("orderings", (1, 2, 4, 8, 16, "all")),
     Choice("weight_decay", (0.01, 0.1, 0.3)),
     Choice("batch_size", (50, 100, 200)),
@@ -92,11 +92,11 @@ BITS_OF_FEW_ROWS: tuple[Options, ...] = (
 # pooling, whichever is best.
 BITS_OF_MANY_CELLS: tuple[Options, ...] = (
     {},
-    {"orderings": 1},
-    {"weight_decay": 0.3},
+    {"dropout": 0.7},
+    {"hidden": (4000,), "dropout": 0.5},
+    {"weight_decay": 0.1},
+    {"dropout": 0.5},
     {"learning_rate": 1e-3},
-    {"orderings": 4, "dropout": 0.3},
-    {"dropout": 0.3},
 )
 MIXED_FIRST: tuple[Options, ...] = (
     {},
