@@ -83,6 +83,29 @@ def test_recipes_are_compared_by_rows_whichever_came_first() -> None:
     assert (gains["dna"], gains["nips"], gains["web"]) == ("+0.40 ± 0.01", "-0.20 ± 0.02", "-")
 
 
+def test_what_the_default_loses_to_the_search() -> None:
+    pairs = {
+        "dna": (80.8, 80.0),
+        "nips": (269.0, 270.0),
+        "adult": (13.3, 13.1),
+        "web": (28.0, None),
+    }
+    results = [
+        made_up("made", name, nll, recipe=recipe)
+        for name, both in pairs.items()
+        for recipe, nll in zip(("default", "search"), both, strict=True)
+        if nll is not None
+    ]
+    table = only(results, "One default")
+    assert [row[0] for row in table.rows] == [f"MADE's sets: {name}" for name in pairs][:3]
+    assert [row[-1] for row in table.rows] == ["+1.00%", "-0.37%", "+1.53%"]
+    assert table.rows[0][1:4:2] == ["80.800 ± 0.100", "80.000 ± 0.100"]
+    # 80.8 / 80 is just above 1.01 as floats go: what is shown is what counts.
+    assert "within 1% of the search, or better, on 2 of the 3 sets" in headline(results)[-1]
+    assert not any("without a search" in line for line in headline(results[-1:]))
+    assert all(not one.title.startswith("One default") for one in published_tables(results[-1:]))
+
+
 def test_log_likelihoods_of_debd() -> None:
     results = [
         made_up("debd", "dna", 78.0, error=0.2),  # the best is -79.05

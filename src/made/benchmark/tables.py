@@ -14,6 +14,7 @@ from made.benchmark.results import (
     MEAN,
     MIXTURE,
     PRODUCT,
+    RECIPES,
     SMOOTH_EM,
     Result,
     combination_of,
@@ -26,6 +27,7 @@ from made.benchmark.summaries import (
     gain_of,
     gain_over,
     is_credible,
+    losses_of_default,
     main_recipe,
     mark,
     measured,
@@ -62,7 +64,7 @@ def published_tables(results: Sequence[Result]) -> list[Table]:
     for suite in suites_of(results):
         make = makers.get(suite)
         tables += make(results) if make else [_plain_table(results, suite)]
-    return tables
+    return [*tables, *_default_tables(results)]
 
 
 def _made_tables(results: Sequence[Result]) -> list[Table]:
@@ -187,6 +189,20 @@ def _plain_table(results: Sequence[Result], suite: str) -> Table:
         ours = measured(results, suite, name, recipe)
         rows.append([name, recipe, MISSING if ours is None else ours.text()])
     return Table(f"{suite}: test nats a row, lower is better", ["set", "recipe", "test"], rows)
+
+
+def _default_tables(results: Sequence[Result]) -> list[Table]:
+    """Return what a fit without a search loses, where both were run."""
+    rows = []
+    for (suite, name), loss in losses_of_default(results).items():
+        found = [of_set(results, suite, name, recipe) for recipe in RECIPES]
+        cells = []
+        for ones in found:
+            cells += [nll_of(ones, KEPT).text(3), f"{minutes_of(ones):.1f}"]
+        rows.append([f"{_TITLES.get(suite, suite)}: {name}", *cells, f"{100 * loss:+.2f}%"])
+    header = ["set", "default", "minutes", "search", "minutes", "loss of the default"]
+    notes = ("Test nats a row, lower is better. The loss is a share of the nats of the search.",)
+    return [Table("One default, without a search", header, rows, notes)] if rows else []
 
 
 def combination_tables(results: Sequence[Result]) -> list[Table]:

@@ -133,8 +133,10 @@ class Fit:
                 progress=self.progress,
             )
             if self.checks_orders:
+                # Of one network: of several it would take as many times as long.
+                first = Ensemble(Members([ensemble.members.networks[0]]))
                 fixed = recipe.training.n_orderings is not None
-                order_check = check_orders(ensemble, splits.valid, self.seed, fixed=fixed)
+                order_check = check_orders(first, splits.valid, self.seed, fixed=fixed)
             records = [
                 self._record(splits, recipe.training_of(number), result, score)
                 for number, (result, score) in enumerate(
