@@ -260,6 +260,7 @@ def test_a_run_that_diverged_and_fell_back_can_be_saved(tmp_path: Path) -> None:
         "activation": "softplus",
         "clip_norm": 0.0,
         "dropout": 0.0,
+        "orderings_per_step": 1,
     }
     # The rate grows until the weights overflow: some epochs are good, the last are not.
     slow = fit(learning_rate=1000.0, warm_up=100, max_epochs=40, average_decay=0.0, **deep)

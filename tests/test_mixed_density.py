@@ -186,9 +186,11 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     assert (listed.network.hidden, listed.network.direct_input) == ((500, 500), True)
     assert choose_recipe({}, columns, 1_999, seed=0).training.n_orderings is None
     fresh = choose_recipe({}, bits.schema, 44, seed=0)
-    assert (fresh.network.hidden, fresh.network.dropout) == ((500, 500), 0.2)
+    assert (fresh.network.hidden, fresh.network.dropout) == ((500,), 0.5)
     assert (fresh.training.n_orderings, fresh.training.members) == (None, 64)
-    assert fresh.training.learning_rate == 1e-3
+    assert (fresh.training.learning_rate, fresh.training.orderings_per_step) == (5e-4, 2)
+    thousand = choose_recipe({}, columns, 1_000, seed=0)
+    assert (thousand.training.n_orderings, thousand.training.orderings_per_step) == (None, 1)
     paper = choose_recipe(resolve("paper", {}), bits.schema, 5_000, seed=0)
     assert (paper.network.hidden, paper.network.dropout) == ((500, 500), 0.0)
     assert (paper.training.learning_rate, paper.training.members) == (1.0, 1000)

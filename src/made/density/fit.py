@@ -96,8 +96,8 @@ def fit(
         from 5000 rows on, or from 2000 where columns are many.
     networks : int
         Networks that are trained one after another, each from a seed of its own, in equal shares
-        of the time; their members form one ensemble. By default 1, or 4 of bits with 2 orderings
-        where there are four minutes or more.
+        of the time; their members form one ensemble. By default 1, or 4 of bits (small narrow
+        tables apart) where there are four minutes or more.
     members : int
         Connectivities of each network: by default 16, or 64 of bits with fresh orderings; at
         most ``orderings`` of a fixed list.

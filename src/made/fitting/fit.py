@@ -102,6 +102,7 @@ class Fit:
             self.chosen.setdefault("direct_input", True)
             # Every answer asks all members: what many would add is not worth the wait.
             self.chosen.setdefault("members", TrainingOptions.members)
+            self.chosen.setdefault("networks", 1)
         every = parse_duration(checkpoint_every)
         if checkpoint is not None:
             checkpoint = _check_checkpoint(checkpoint, resume)

@@ -24,12 +24,17 @@ _WIDTH = 500
 _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
 # A network of all orderings serves any number of members, and many are better; a few of them tell
 # how well it learns.
-_OF_ALL_ORDERINGS: dict[str, Any] = _OF_BITS | {
-    "dropout": 0.2,
+_OF_ALL_ORDERINGS: dict[str, Any] = {
+    "hidden": (_WIDTH,),
+    "dropout": 0.5,
     "members": 64,
     "validation_members": 16,
-    "learning_rate": 1e-3,
+    "learning_rate": 5e-4,
+    "networks": 4,
 }
+# Steps are many enough, and over-fit soon: each is for the mixture of two orderings.
+_HUNDREDS_OF_ROWS = 1_000
+_OF_HUNDREDS_OF_ROWS: dict[str, Any] = {"orderings_per_step": 2}
 # Of more rows, few orderings can be learned well by one layer, wider where rows are more, with
 # nothing but dropped units between inputs and outputs: direct connections and conditioning
 # weights over-fit.
@@ -73,9 +78,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {
         "orderings": "all",
+        "orderings_per_step": 1,
         "networks": 1,
         "members": 1000,
         "validation_members": 300,
+        "hidden": (_WIDTH, _WIDTH),
         "hidden_degrees": "redrawn",
         "direct_input": True,
         "conditioning": False,
@@ -127,7 +134,7 @@ def choose_recipe(
     options : dict
         What the user or a preset chose, without None (`resolve`).
     max_seconds : float, optional
-        Time for the fit: where it is short, it is for one network.
+        Time for the fit: where it is short, or epochs are the limit, it is for one network.
     """
     chosen: dict[str, Any] = dict(options)
     n_networks = chosen.pop("networks", None)
@@ -143,8 +150,8 @@ def choose_recipe(
         patience = max(TrainingOptions.patience, -(-_PATIENCE_STEPS // steps))
         chosen.setdefault("patience", patience)
     if n_networks is None:
-        is_short = max_seconds is not None and max_seconds < _SECONDS_FOR_SEVERAL
-        n_networks = 1 if is_short else chosen.get("networks", 1)
+        is_long = max_seconds is not None and max_seconds >= _SECONDS_FOR_SEVERAL
+        n_networks = chosen.get("networks", 1) if is_long else 1
     network = {name: value for name, value in chosen.items() if name in _NETWORK_OPTIONS}
     training = {name: value for name, value in chosen.items() if name in _TRAINING_OPTIONS}
     return Recipe(
@@ -157,7 +164,8 @@ def choose_recipe(
 def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, Any]:
     """Return what suits a table of bits."""
     if n_orderings is None:
-        return _OF_ALL_ORDERINGS
+        of_rows = _OF_HUNDREDS_OF_ROWS if n_rows < _HUNDREDS_OF_ROWS else {}
+        return _OF_ALL_ORDERINGS | of_rows
     if not learns_few(n_rows, n_columns):
         return _OF_BITS
     of_rows = next((chosen for from_rows, chosen in _OF_MORE_ROWS if n_rows >= from_rows), {})

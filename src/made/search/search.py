@@ -26,7 +26,7 @@ from made.training.options import Budget, parse_duration
 from made.training.state import Epoch
 
 # Of the time: what choosing and certifying take in the end.
-_CLOSING_SHARE, _CLOSING_SECONDS = 0.12, 120.0
+_CLOSING_SHARE, _CLOSING_SECONDS = 0.12, 600.0
 # Of the time for trials, what goes into trying options; in the rest the best are trained again
 # from other seeds: where the whole overfits, a mixture of networks is worth more than any option.
 _EXPLORING_SHARE = 0.6

@@ -84,9 +84,9 @@ BITS_OF_FEW_CELLS: tuple[Options, ...] = (
 # Where rows are few and columns many, fresh orderings and dropout regularise.
 BITS_OF_FEW_ROWS: tuple[Options, ...] = (
     {},
-    {"hidden": (500,), "dropout": 0.5, "learning_rate": 5e-4},
-    {"dropout": 0.3, "learning_rate": 3e-4},
-    {"hidden": (500,), "dropout": 0.3, "orderings_per_step": 4},
+    {"orderings_per_step": 4, "dropout": 0.3},
+    {"hidden": (500, 500), "dropout": 0.2, "learning_rate": 1e-3},
+    {"orderings": 4, "hidden": (500,), "dropout": 0.5, "learning_rate": 4e-4},
 )
 # Where cells are many, the time is for few networks: what differs little from the recipe is worth
 # pooling, whichever is best.
