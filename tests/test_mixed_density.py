@@ -176,7 +176,7 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     assert wider.training.n_orderings == 4
     images = RowSource(np.random.default_rng(0).integers(0, 2, (50, 500))).read().schema
     huge = choose_recipe({}, images, 40_000, seed=0)
-    assert (huge.network.hidden, huge.network.dropout) == ((8000,), 0.6)
+    assert (huge.network.hidden, huge.network.dropout) == ((8000,), 0.5)
     assert (huge.training.n_orderings, huge.training.batch_size, huge.n_networks) == (1, 200, 1)
     columns = RowSource(np.random.default_rng(0).integers(0, 2, (50, 200))).read().schema
     narrow = choose_recipe({}, columns, 2_999, seed=0)

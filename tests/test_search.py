@@ -155,7 +155,7 @@ def test_it_is_reported_by_tenths_of_the_time() -> None:
 def test_later_the_best_options_are_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("made.search.search._EXPLORING_SHARE", 0.0)
+    monkeypatch.setattr("made.search.space._EXPLORING", 0.0)
     monkeypatch.setattr("made.search.search.MOST_NETWORKS", 3)
     folder = tmp_path / "run"
 

@@ -63,17 +63,18 @@ def test_what_is_fixed_is_in_no_trial() -> None:
 def test_the_first_trials_go_by_rows_and_columns() -> None:
     wide = np.random.default_rng(0).integers(0, 2, (30, 12_000))
     schemas = {columns: RowSource(wide[:, :columns]).read().schema for columns in (6, 500, 12_000)}
-    for n_columns, n_rows, first, n_trials in (
-        (6, 1_000, BITS_OF_FEW_CELLS, 5),
-        (6, 5_000, BITS_OF_FEW_ORDERINGS, 5),
-        (500, 2_000, BITS_OF_FEW_ORDERINGS, 5),
-        (500, 1_999, BITS_OF_FEW_ROWS, 5),
-        (500, 40_000, BITS_OF_MANY_CELLS, 10),
+    for n_columns, n_rows, first, n_trials, exploring in (
+        (6, 1_000, BITS_OF_FEW_CELLS, 5, 0.6),
+        (6, 5_000, BITS_OF_FEW_ORDERINGS, 5, 0.6),
+        (500, 2_000, BITS_OF_FEW_ORDERINGS, 5, 0.6),
+        (500, 1_999, BITS_OF_FEW_ROWS, 5, 0.6),
+        (500, 40_000, BITS_OF_MANY_CELLS, 24, 0.25),
         # As many cells, but fresh orderings all the same.
-        (12_000, 1_999, BITS_OF_FEW_ROWS, 5),
+        (12_000, 1_999, BITS_OF_FEW_ROWS, 5, 0.6),
     ):
         space = space_of(schemas[n_columns], n_rows, {})
-        assert (space.first, space.n_trials) == (first, n_trials)
+        found = (space.first, space.n_trials, space.exploring)
+        assert found == (first, n_trials, exploring)
 
 
 def test_a_trial_that_cannot_be_is_no_trial() -> None:

@@ -21,9 +21,9 @@ from made.orderings import Connectivity
 from made.progress import NoProgress, Progress
 from made.queries.trained import check_orders
 
-MOST_NETWORKS = 12
+MOST_NETWORKS = 24
 # Networks that are worth reading, the best alone first.
-MOST_CANDIDATES = 24
+MOST_CANDIDATES = 36
 # What a further network must gain, in standard errors of the difference.
 _LEAST_GAIN = 0.5
 # Members of a network that was trained on all orderings, if there is time for them.

@@ -27,9 +27,6 @@ from made.training.state import Epoch
 
 # Of the time: what choosing and certifying take in the end.
 _CLOSING_SHARE, _CLOSING_SECONDS = 0.12, 600.0
-# Of the time for trials, what goes into trying options; in the rest the best are trained again
-# from other seeds: where the whole overfits, a mixture of networks is worth more than any option.
-_EXPLORING_SHARE = 0.6
 # Of a trial's time, without which it is not started.
 _LEAST_SHARE = 0.3
 
@@ -69,7 +66,7 @@ def search_table(
     Returns
     -------
     Fitted
-        Of up to twelve networks; ``record.options["search"]`` says of each which trial it was.
+        Of up to 24 networks; ``record.options["search"]`` says of each which trial it was.
     bool
         If True, of the best finished trial alone, or of the one that was under way.
 
@@ -202,7 +199,7 @@ class _Search:
     def _next_trial(self) -> Trial | None:
         """Return what to run next: other options, or, later on, the best of them once more."""
         study, finished = self._study, self._finished()
-        exploring = self._budget.elapsed() < _EXPLORING_SHARE * (self._total - self._closing)
+        exploring = self._budget.elapsed() < self._space.exploring * (self._total - self._closing)
         if exploring or not finished or study.count_like(finished[0]) >= MOST_NETWORKS:
             return study.next_trial(self._space)
         return study.again(finished[0], self._space)

@@ -92,11 +92,9 @@ BITS_OF_FEW_ROWS: tuple[Options, ...] = (
 # pooling, whichever is best.
 BITS_OF_MANY_CELLS: tuple[Options, ...] = (
     {},
-    {"dropout": 0.7},
-    {"hidden": (4000,), "dropout": 0.5},
-    {"weight_decay": 0.1},
-    {"dropout": 0.5},
-    {"learning_rate": 1e-3},
+    {"dropout": 0.6},
+    {"weight_decay": 0.1, "dropout": 0.6},
+    {"hidden": (4000,)},
 )
 MIXED_FIRST: tuple[Options, ...] = (
     {},
@@ -104,8 +102,11 @@ MIXED_FIRST: tuple[Options, ...] = (
     {"direct_input": True, "learning_rate": 1e-3},
     {"orderings": "all", "dropout": 0.1},
 )
-# Into how many trials the time is divided: of many cells each over-fits before it ends.
-_TRIALS, _TRIALS_OF_MANY_CELLS = 5, 10
+# Into how many trials the time is divided, and the share of it that goes into trying options; in
+# the rest the best are trained again from other seeds: where all over-fit, independent networks are
+# worth more than any option, and most where cells are many.
+_TRIALS, _EXPLORING = 5, 0.6
+_TRIALS_OF_MANY_CELLS, _EXPLORING_OF_MANY_CELLS = 24, 0.25
 
 
 def _mixed(n_rows: int) -> tuple[Axis, ...]:
@@ -138,6 +139,8 @@ class Space:
         What later trials are drawn from, one for each option.
     n_trials : int
         How many trials of full length the time is for.
+    exploring : float
+        The share of that time in which other options are tried.
     """
 
     schema: Schema
@@ -146,6 +149,7 @@ class Space:
     first: tuple[Options, ...]
     axes: tuple[Axis, ...]
     n_trials: int
+    exploring: float
 
     @property
     def size(self) -> float:
@@ -210,7 +214,7 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
     >>> [axis.name for axis in space.axes]
     ['learning_rate', 'dropout', 'weight_decay', 'batch_size', 'orderings_per_step', 'conditioning']
     """
-    first, n_trials = _first(schema, n_rows)
+    first, n_trials, exploring = _first(schema, n_rows)
     axes = BITS if schema.is_binary else _mixed(n_rows)
     # Whoever says what the network looks like says all of it.
     said = set(fixed) | (set(_RESIDUAL) if _RESIDUAL.keys() & fixed.keys() else set())
@@ -221,20 +225,21 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
         tuple({name: one[name] for name in one if name not in said} for one in first),
         tuple(axis for axis in axes if axis.name not in fixed),
         n_trials,
+        exploring,
     )
 
 
-def _first(schema: Schema, n_rows: int) -> tuple[tuple[Options, ...], int]:
-    """Return the first trials, by the rules of the recipe, and how many trials the time is for."""
+def _first(schema: Schema, n_rows: int) -> tuple[tuple[Options, ...], int, float]:
+    """Return the first trials, by the rules of the recipe, how many there are, and exploring."""
     n_columns = schema.n_columns
     if not schema.is_binary:
-        return MIXED_FIRST, _TRIALS
+        return MIXED_FIRST, _TRIALS, _EXPLORING
     if learns_few(n_rows, n_columns):
         if has_many_cells(n_rows, n_columns):
-            return BITS_OF_MANY_CELLS, _TRIALS_OF_MANY_CELLS
-        return BITS_OF_FEW_ORDERINGS, _TRIALS
+            return BITS_OF_MANY_CELLS, _TRIALS_OF_MANY_CELLS, _EXPLORING_OF_MANY_CELLS
+        return BITS_OF_FEW_ORDERINGS, _TRIALS, _EXPLORING
     is_fresh = choose_orderings("auto", n_rows, n_columns) is None
-    return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS, _TRIALS
+    return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS, _TRIALS, _EXPLORING
 
 
 def label(value: Any) -> str:
