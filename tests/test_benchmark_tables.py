@@ -129,10 +129,20 @@ def test_log_likelihoods_of_debd() -> None:
     assert "(15 not measured)" in line
 
 
-def test_the_search_stands_for_us_where_it_was_run() -> None:
-    results = [made_up("debd", "dna", nll, recipe=recipe)
-               for nll, recipe in ((70.0, "default"), (80.0, "search"))]  # fmt: skip
+def test_validation_rows_say_which_recipe_stands_for_us() -> None:
+    results = [made_up("debd", "dna", nll, recipe=recipe) | {"validation_nll": validation}
+               for nll, validation, recipe in ((70.0, 75.0, "default"), (80.0, 74.0, "search"))
+               ]  # fmt: skip
     assert cells(only(results, "DEBD"), "dna")["recipe"] == "search"
+    lines = [line for line in headline(results) if line.startswith("DEBD")]
+    assert [line.split(":")[0] for line in lines] == [
+        "DEBD, recipe default", "DEBD, recipe search",
+        "DEBD, whichever recipe validation rows prefer",
+    ]  # fmt: skip
+    assert ["model on 1 of 20" in line for line in lines] == [True, False, False]
+    results[0]["validation_nll"] = 73.0
+    assert cells(only(results, "DEBD"), "dna")["recipe"] == "default"
+    assert "model on 1 of 20" in headline(results)[2]
 
 
 def test_digits_are_sorted_in_among_the_published() -> None:
@@ -237,14 +247,15 @@ def test_the_page_of_results_is_the_one_of_the_results(monkeypatch: pytest.Monke
 def test_the_readme_quotes_the_results() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     start = lines.index("## Published benchmarks")
-    table = [line for line in lines[start:] if line.startswith("| ")][:4]
-    header, _, best, ours = ([cell.strip() for cell in row.split("|")[2:-1]] for row in table)
+    table = [line for line in lines[start:] if line.startswith("| ")][:5]
+    header, _, best, *ours = ([cell.strip() for cell in row.split("|")[2:-1]] for row in table)
     results = read_results(ROOT / PUBLISHED)
     published = cells(only(results, "MADE's sets"), "best published")
-    search = cells(only(results, "MADE's sets"), "ours, search")
     assert len(header) == 7
     assert best == [published[name] for name in header]
-    assert ours == [search[name].split()[0] for name in header]
+    for recipe, quoted in zip(("default", "search"), ours, strict=True):
+        measured = cells(only(results, "MADE's sets"), f"ours, {recipe}")
+        assert quoted == [measured[name].split()[0] for name in header]
 
 
 def test_runs_of_different_times_are_not_averaged() -> None:
