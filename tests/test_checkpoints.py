@@ -20,7 +20,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"learning_rate": 0.01}, "learning_rate was 0.02 and is now 0.01"),
     ({"seed": 1}, "seed was 0 and is now 1; the training rows are others; the validation rows"),
     ({"hidden": (9,)}, "hidden was [8] and is now [9]"),
-    ({"dropout": 0.5, "members": 3}, "dropout was 0.2 and is now 0.5; members was 2 and is now 3"),
+    ({"dropout": 0.1, "members": 3}, "dropout was 0.5 and is now 0.1; members was 2 and is now 3"),
     ({"orderings": 4}, "n_orderings was None and is now 4"),
     ({"train": 1 - BITS}, "the training rows are others; the validation rows are others"),
     ({"valid": BITS[:20]}, "the training rows are others; the validation rows are others"),

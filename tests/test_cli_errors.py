@@ -65,7 +65,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: object, **kwargs: object) -> Any:
         raise AssertionError("training was started")
 
-    monkeypatch.setattr("made.fitting.fit._train", train)
+    monkeypatch.setattr("made.fitting.networks._train", train)
 
 
 BAD_TABLES = {
