@@ -256,6 +256,11 @@ def test_the_readme_quotes_the_results() -> None:
     for recipe, quoted in zip(("default", "search"), ours, strict=True):
         measured = cells(only(results, "MADE's sets"), f"ours, {recipe}")
         assert quoted == [measured[name].split()[0] for name in header]
+    sentences = " ".join(lines[start:])
+    (debd,) = (line for line in headline(results) if line.startswith("DEBD, whichever"))
+    assert f"DEBD {debd.split(' of 20 sets')[0].split()[-1]} are at or above" in sentences
+    (digits,) = (line for line in headline(results) if line.startswith("Binarized MNIST"))
+    assert f"Binarized MNIST has {digits.split(': ')[1].split()[0]} nats" in sentences
 
 
 def test_runs_of_different_times_are_not_averaged() -> None:
