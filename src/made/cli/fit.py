@@ -66,7 +66,7 @@ def fit(
     ] = None,
     members: Annotated[
         int | None,
-        typer.Option(help="Connectivities of each network (2 to 64).", show_default=False),
+        typer.Option(help="Connectivities of each network (1 to 64).", show_default=False),
     ] = None,
     combine: Annotated[
         str,

@@ -93,11 +93,11 @@ def fit(
     orderings : "auto", "all" or int
         Orderings that training cycles through; "all" draws a fresh one at every step; "auto" (the
         default) is 16 where there are 15 rows or more for each column, else "all"; but 2 of bits
-        from 5000 rows on, or from 2000 where columns are many.
+        from 5000 rows on, or from 2000 where columns are many, and 1 of images.
     networks : int
         Networks that are trained one after another, each from a seed of its own, in equal shares
         of the time; their members form one ensemble. By default 1, or 4 of bits (small narrow
-        tables apart) where there are four minutes or more.
+        tables and images apart) where there are four minutes or more.
     members : int
         Connectivities of each network: by default 16, or 64 of bits with fresh orderings; at
         most ``orderings`` of a fixed list.
