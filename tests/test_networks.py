@@ -59,6 +59,14 @@ def fit(**options: Any) -> made.Density:
     return made.fit(BITS, VALID, **OPTIONS | options)
 
 
+def interrupted(steps: type[CountedStep], stop_in: int, checkpoint: Path) -> TrainingInterrupted:
+    """Fit three networks, with Ctrl-C in that step of all; it must have ended the fit."""
+    steps.stop_in = stop_in
+    with pytest.raises(TrainingInterrupted) as caught:
+        fit(networks=3, checkpoint=checkpoint)
+    return caught.value
+
+
 def test_the_members_of_all_networks_form_one_mixture() -> None:
     density = fit(networks=3)
     seeds = [record.options["seed"] for record in density.records]
@@ -84,11 +92,9 @@ def test_one_network_is_what_it_was() -> None:
 def test_a_run_goes_on_with_the_network_that_was_interrupted(
     stop_in: int, steps: type[CountedStep], tmp_path: Path
 ) -> None:
-    steps.stop_in, place = stop_in, tmp_path / "run"
-    with pytest.raises(TrainingInterrupted) as caught:
-        fit(networks=3, checkpoint=place)
+    place = tmp_path / "run"
     begun = -(-stop_in // STEPS)
-    assert len(caught.value.density.records) == begun
+    assert len(interrupted(steps, stop_in, place).density.records) == begun
     names = ["run", *(f"run.{number}" for number in range(2, begun + 1))]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     resumed = fit(networks=3, checkpoint=place, resume=True)
@@ -100,9 +106,8 @@ def test_a_run_goes_on_with_the_network_that_was_interrupted(
 def test_without_time_the_networks_that_were_begun_are_the_model(
     steps: type[CountedStep], tmp_path: Path
 ) -> None:
-    steps.stop_in, place = STEPS + 10, tmp_path / "run"
-    with pytest.raises(TrainingInterrupted):
-        fit(networks=3, checkpoint=place)
+    place = tmp_path / "run"
+    interrupted(steps, STEPS + 10, place)
     # The rule of short times would say one.
     density = fit(checkpoint=place, resume=True, max_time=0)
     assert [record.epochs for record in density.records] == [4, 2]
@@ -113,9 +118,8 @@ def test_without_time_the_networks_that_were_begun_are_the_model(
 def test_a_checkpoint_of_another_network_is_refused(
     steps: type[CountedStep], tmp_path: Path
 ) -> None:
-    steps.stop_in, place = STEPS + 10, tmp_path / "run"
-    with pytest.raises(TrainingInterrupted):
-        fit(networks=3, checkpoint=place)
+    place = tmp_path / "run"
+    interrupted(steps, STEPS + 10, place)
     shutil.copy(place, tmp_path / "run.2")
     with pytest.raises(CheckpointError, match=r"run\.2 belongs to another run: seed was 0"):
         fit(networks=3, checkpoint=place, resume=True)

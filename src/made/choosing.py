@@ -83,7 +83,8 @@ class Choice:
 
     ``scores`` are log-probabilities of the validation rows, conservative, and cross-fitted where
     weights were learned; ``mixture_scores`` those of the uniform mixture. ``gap`` bounds what other
-    weights of a mixture would gain on them.
+    weights of a mixture would gain on them. ``log_probs`` are of all members, shape
+    ``(n_rows, n_members)``.
     """
 
     ensemble: Ensemble
@@ -91,6 +92,7 @@ class Choice:
     mixture_scores: np.ndarray
     gap: float | None
     candidates: list[Candidate]
+    log_probs: np.ndarray
 
 
 def parse_method(method: str) -> tuple[str, float | None]:
@@ -182,6 +184,7 @@ def choose_combination(
         baseline,
         mixture_gap(log_probs, combination.weights) if combination.is_mixture else None,
         lines,
+        log_probs,
     )
 
 

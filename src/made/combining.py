@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from made.certificate import Certificate
-from made.choosing import choose_combination
+from made.choosing import Choice, choose_combination
 from made.ensemble import Certification, Combination, Ensemble, Members, certify
 from made.errors import OptionError
 from made.modelfile import CombinationRecord, Fitted
@@ -28,7 +28,7 @@ def combine(
     certification: Certification | None = None,
     width: float | None = None,
     progress: Progress | None = None,
-) -> tuple[Ensemble, CombinationRecord]:
+) -> tuple[Choice, CombinationRecord]:
     """Choose a combination of ``members`` by the rows ``valid``; see `made.choosing`."""
     choice = choose_combination(
         members, torch.as_tensor(valid), method, certification, width, progress
@@ -46,7 +46,7 @@ def combine(
         gap=choice.gap,
         candidates=lines,
     )
-    return choice.ensemble, record
+    return choice, record
 
 
 def combine_again(
@@ -73,8 +73,8 @@ def combine_again(
                 for number, model in enumerate(members.models)
             ]
         )
-    ensemble, record = combine(members, valid, method, certification, width, progress)
-    return replace(fitted, ensemble=ensemble, combined=record)
+    choice, record = combine(members, valid, method, certification, width, progress)
+    return replace(fitted, ensemble=choice.ensemble, combined=record)
 
 
 def _members_of(fitted: Fitted, number: int, n_members: int) -> list[Connectivity]:

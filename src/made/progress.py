@@ -30,6 +30,23 @@ class NoProgress:
         del done, total, note
 
 
+class Part:
+    """Shows the progress of one part of a work as progress of the whole.
+
+    The part begins at ``start`` and is ``size`` long, of ``total``; ``label`` says which it is.
+    """
+
+    def __init__(
+        self, whole: Progress, start: float, size: float, total: float, label: str = ""
+    ) -> None:
+        self._whole, self._label = whole, label
+        self._start, self._size, self._total = start, size, total
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        text = "  ".join(part for part in (self._label, note) if part)
+        self._whole.update(self._start + self._size * done / total, self._total, text)
+
+
 class _Bar:
     def __init__(self, bar: RichProgress, task: TaskID) -> None:
         self._bar = bar

@@ -222,22 +222,16 @@ def headline(results: Sequence[Result]) -> list[str]:
 def _made_headline(results: Sequence[Result], recipe: str) -> str:
     known = published()["made"]
     sets = [name for name in known["sets"] if name not in known["not_comparable"]]
-    pairs = [
-        (ours, *best_published(name))
-        for name in sets
-        if (ours := _ours(results, "made", name, recipe)) is not None
-    ]
-    below = sum(at_least(-ours.value, -best) for ours, best, _ in pairs)
-    within = sum(mark(best - ours.value, wide) != WORSE for ours, best, wide in pairs)
-    below_made = sum(
-        round(ours.value, _DECIMALS) < best_of_made(name)
-        for name in sets
-        if (ours := _ours(results, "made", name, recipe)) is not None
-    )
+    found = {name: _ours(results, "made", name, recipe) for name in sets}
+    values = {name: one.value for name, one in found.items() if one is not None}
+    best = {name: best_published(name) for name in values}
+    below = sum(at_least(-ours, -best[name][0]) for name, ours in values.items())
+    within = sum(mark(best[n][0] - ours, best[n][1]) != WORSE for n, ours in values.items())
+    below_made = sum(round(v, _DECIMALS) < best_of_made(name) for name, v in values.items())
     return (
         f"MADE's sets, {_by(recipe)}: at or below the best published figure on {below} of "
         f"{len(sets)}, below it or within its 95% interval on {within}, below the figures of MADE "
-        f"itself on {below_made}{_unmeasured(len(sets) - len(pairs))}."
+        f"itself on {below_made}{_unmeasured(len(sets) - len(values))}."
     )
 
 

@@ -21,7 +21,7 @@ from made.ensemble.normalizer import Certificate, Certification, certify
 from made.errors import OptionError
 from made.model import Model
 from made.orderings import Connectivity
-from made.progress import NoProgress, Progress
+from made.progress import NoProgress, Part, Progress
 from made.uniforms import CANDIDATES, derived_seed
 
 Normalizer = Literal["upper", "estimate"]
@@ -144,7 +144,7 @@ class Ensemble:
         step = max(_CHUNK_CELLS // len(support), 1)
         for start in range(0, len(values), step):
             rows = values[start : start + step]
-            watch = _Part(progress, start, len(rows), len(values)) if progress else None
+            watch = Part(progress, start, len(rows), len(values)) if progress else None
             log_probs = self.members.log_probs(rows, support, watch)
             result[start : start + step] = self.combination.log_mean(log_probs) - log_z
         return result
@@ -291,17 +291,6 @@ class Ensemble:
             waiting = waiting[~taken]
             attempt += 1
         return result
-
-
-class _Part:
-    """Reports the progress on some rows as progress on all of them."""
-
-    def __init__(self, whole: Progress, start: int, n_rows: int, n_all: int) -> None:
-        self._whole = whole
-        self._start, self._n_rows, self._n_all = start, n_rows, n_all
-
-    def update(self, done: float, total: float, note: str = "") -> None:
-        self._whole.update(self._start + self._n_rows * done / total, self._n_all, note)
 
 
 def _in_chunks(draw, n_rows, seed, first_row, members, progress) -> np.ndarray:

@@ -20,12 +20,12 @@ from made._version import __version__
 from made.choosing import parse_method
 from made.combining import combine as combine_members
 from made.combining import standard_error
-from made.ensemble import Certification, Ensemble, Members
+from made.ensemble import Certification, Combination, Ensemble, Members
 from made.errors import MadeNotice, OptionError
 from made.fitting.networks import Saving, train_networks
 from made.fitting.recipe import choose_recipe, for_questions, resolve
-from made.fitting.rows import RowSource, Splits, rows_hash
-from made.modelfile import CombinationRecord, FitRecord, Fitted
+from made.fitting.rows import RowSource, Splits
+from made.modelfile import FitRecord, Fitted
 from made.progress import Progress
 from made.queries.trained import check_orders
 from made.storage import check_writable
@@ -125,9 +125,10 @@ class Fit:
                 on_epoch=self.on_epoch, progress=self.progress,
             )  # fmt: skip
             stopped = results[-1].stopped
+            members = Members([(result.model, result.members) for result in results])
             # A run that was stopped is not made to wait: the mixture needs no certificate.
-            ensemble, combined = combine_members(
-                Members([(result.model, result.members) for result in results]),
+            choice, combined = combine_members(
+                members,
                 splits.valid,
                 "mixture" if stopped else self.combine,
                 _certification(self.seed, self.max_seconds, self.budget),
@@ -135,17 +136,16 @@ class Fit:
             )
             if self.checks_orders:
                 # Of one network: of several it would take as many times as long.
-                first = Ensemble(Members([ensemble.members.networks[0]]))
+                first = Ensemble(Members([members.networks[0]]))
                 fixed = recipe.training.n_orderings is not None
                 order_check = check_orders(first, splits.valid, self.seed, fixed=fixed)
-            records = [
-                self._record(splits, recipe.training_of(number), result, score)
-                for number, (result, score) in enumerate(
-                    zip(results, _validation(results, combined, splits.valid), strict=True)
-                )
-            ]
+        scores = _validation(members, choice.log_probs)
+        records = [
+            self._record(splits, recipe.training_of(number), result, score)
+            for number, (result, score) in enumerate(zip(results, scores, strict=True))
+        ]
         records[0] = replace(records[0], order_check=order_check)
-        return Fitted(splits.schema, ensemble, tuple(records), combined), stopped
+        return Fitted(splits.schema, choice.ensemble, tuple(records), combined), stopped
 
     def _record(
         self,
@@ -160,7 +160,7 @@ class Fit:
             made_version=__version__,
             torch_version=torch.__version__,
             options=training.to_json()
-            | {"preset": self.preset, "training_rows_hash": rows_hash(splits.train)},
+            | {"preset": self.preset, "training_rows_hash": splits.identity["training_rows_hash"]},
             n_train_rows=len(splits.train),
             n_validation_rows=len(splits.valid),
             validation_log_prob=validation[0],
@@ -172,15 +172,12 @@ class Fit:
         )
 
 
-def _validation(
-    results: list[TrainingResult], combined: CombinationRecord, valid: np.ndarray
-) -> list[tuple[float, float]]:
+def _validation(members: Members, log_probs: np.ndarray) -> list[tuple[float, float]]:
     """Return mean nats of the validation rows by each network's mixture, and standard errors."""
-    if len(results) == 1:
-        return [(combined.mixture_log_prob or 0.0, combined.mixture_standard_error or 0.0)]
+    counts = [len(connectivities) for _, connectivities in members.networks]
     scores = [
-        Ensemble.mixture(result.model, result.members).log_prob(torch.as_tensor(valid))
-        for result in results
+        Combination.uniform(one.shape[1]).log_mean(one)
+        for one in np.split(log_probs, np.cumsum(counts)[:-1], axis=1)
     ]
     return [(float(one.mean()), standard_error(one)) for one in scores]
 

@@ -17,7 +17,7 @@ from made.errors import DivergedError, MadeNotice, OptionError
 from made.fitting.recipe import Recipe
 from made.fitting.rows import Splits
 from made.model import Model
-from made.progress import NoProgress, Progress
+from made.progress import NoProgress, Part, Progress
 from made.training.checkpoint import load_checkpoint
 from made.training.loop import Trainer, TrainingResult
 from made.training.options import Budget
@@ -79,6 +79,7 @@ def train_networks(
             break
         share = None if left is None else max(left, 0.0) / (n_networks - number)
         own = Budget(share, budget.max_epochs)
+        label = f"network {number + 1} of {n_networks}" if n_networks > 1 else ""
         try:
             result = _train(
                 splits,
@@ -88,7 +89,7 @@ def train_networks(
                 device,
                 saving,
                 on_epoch,
-                _Part(progress or NoProgress(), number, n_networks),
+                Part(progress or NoProgress(), number, 1, n_networks, label),
                 is_last=number + 1 == n_networks,
             )
         except DivergedError as error:
@@ -137,7 +138,7 @@ def _train(
     run = {
         "network": network.to_json(),
         "training": training.to_json(),
-    } | splits.identity()
+    } | splits.identity
     checkpoint = saving.checkpoint and checkpoint_of(saving.checkpoint, number)
     if saving.resume and checkpoint is not None and checkpoint.exists():
         trainer.resume(load_checkpoint(checkpoint, run))
@@ -146,19 +147,6 @@ def _train(
         # The others may be interrupted: this one need not be trained again.
         trainer.save(checkpoint, run)
     return result
-
-
-class _Part:
-    """Shows the progress of one of several networks as a part of the whole."""
-
-    def __init__(self, progress: Progress, number: int, n_networks: int) -> None:
-        self._progress, self._number, self._n_networks = progress, number, n_networks
-
-    def update(self, done: float, total: float, note: str = "") -> None:
-        if self._n_networks > 1:
-            done, total = self._number + done / total, self._n_networks
-            note = f"network {self._number + 1} of {self._n_networks}  {note}"
-        self._progress.update(done, total, note)
 
 
 def _detached(model: Model) -> Model:

@@ -137,27 +137,26 @@ def choose_recipe(
         Time for the fit: where it is short, or epochs are the limit, it is for one network.
     """
     chosen: dict[str, Any] = dict(options)
-    n_networks = chosen.pop("networks", None)
     orderings = chosen.pop("orderings", "auto")
     if schema.is_binary and orderings == "auto" and learns_few(n_rows, schema.n_columns):
         orderings = 1 if has_many_cells(n_rows, schema.n_columns) else _FEW_ORDERINGS
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
-        chosen = _of_bits(n_rows, schema.n_columns, n_orderings) | chosen
+        of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
+        if max_seconds is None or max_seconds < _SECONDS_FOR_SEVERAL:
+            of_bits = of_bits | {"networks": 1}
+        chosen = of_bits | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
         patience = max(TrainingOptions.patience, -(-_PATIENCE_STEPS // steps))
         chosen.setdefault("patience", patience)
-    if n_networks is None:
-        is_long = max_seconds is not None and max_seconds >= _SECONDS_FOR_SEVERAL
-        n_networks = chosen.get("networks", 1) if is_long else 1
     network = {name: value for name, value in chosen.items() if name in _NETWORK_OPTIONS}
     training = {name: value for name, value in chosen.items() if name in _TRAINING_OPTIONS}
     return Recipe(
         NetworkConfig(**network),
         TrainingOptions(seed=seed, n_orderings=n_orderings, **training),
-        n_networks,
+        chosen.get("networks", 1),
     )
 
 

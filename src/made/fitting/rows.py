@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ class Splits:
     train: np.ndarray
     valid: np.ndarray
 
+    @cached_property
     def identity(self) -> dict[str, str]:
-        """Return what identifies the data of a run that may go on later."""
+        """What identifies the data of a run that may go on later; all rows are hashed for it."""
         return {
             "schema_hash": hash_of(json.dumps(self.schema.to_json()).encode()),
             "training_rows_hash": rows_hash(self.train),

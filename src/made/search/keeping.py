@@ -93,14 +93,14 @@ def keep_best(
         _widen(chosen, valid, seconds_each, _WIDENING_SHARE * max_seconds)
     records = _checked(chosen, valid, seed, _CHECKING_SHARE * max_seconds)
     left = max(max_seconds - (time.monotonic() - started), 0.0)
-    ensemble, combined = combine(
+    choice, combined = combine(
         Members([(one.model, one.members) for one in chosen]),
         valid,
         method,
         Certification(seed=seed, max_seconds=left),
         progress=watch,
     )
-    return Fitted(ranked[0].schema, ensemble, records, combined)
+    return Fitted(ranked[0].schema, choice.ensemble, records, combined)
 
 
 def select(scored: Sequence[tuple[np.ndarray, int]]) -> list[int]:

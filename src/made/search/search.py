@@ -120,8 +120,7 @@ def search_table(
     ):
         study = Study(
             folder or Path(temporary) / "search",
-            splits.identity()
-            | {"seed": base.seed, "options": {"preset": base.preset} | base.chosen},
+            splits.identity | {"seed": base.seed, "options": {"preset": base.preset} | base.chosen},
             (budget.max_seconds or 0.0) / min(space.n_trials, max(space.size, 1)),
             seed=base.seed,
             resume=resume,

@@ -107,7 +107,8 @@ class Trial:
     @property
     def is_repeat(self) -> bool:
         """Whether a trial before it had the same options."""
-        return any(Trial(self._study, n).complete == self.complete for n in range(self.number))
+        wanted = self.complete
+        return any(Trial(self._study, n).complete == wanted for n in range(self.number))
 
     def report(self, validation: float, tenth: int) -> bool:
         """Note how it stands; return whether it is behind the median and should end.
@@ -207,7 +208,8 @@ class Study:
 
     def count_like(self, trial: Trial) -> int:
         """Return how many trials there are with the options of ``trial``, itself among them."""
-        return sum(one.complete == trial.complete for one in self.trials)
+        wanted = trial.complete
+        return sum(one.complete == wanted for one in self.trials)
 
     def _interrupted(self) -> Trial | None:
         return next(iter(self.of_state("running")), None)
