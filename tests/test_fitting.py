@@ -15,7 +15,7 @@ import torch
 import made
 from made.combining import standard_error
 from made.errors import DataError, DivergedError, MadeNotice, OptionError
-from made.fitting import PRESETS, RowSource, choose_orderings, fit_table
+from made.fitting import PRESETS, Fit, RowSource, choose_orderings, fit_table
 from made.training.state import Epoch
 
 BITS = np.random.default_rng(0).integers(0, 2, size=(60, 6))
@@ -271,6 +271,16 @@ def test_a_run_that_diverged_and_fell_back_can_be_saved(tmp_path: Path) -> None:
     assert json.loads(json.dumps(slow.record.history, allow_nan=False)) == slow.record.history
     with pytest.raises(DivergedError, match="Use a smaller learning_rate than 1000"):
         fit(learning_rate=1000.0, warm_up=0, average_decay=0.0, **deep)
+
+
+@pytest.mark.parametrize(
+    ("max_time", "combining"), [("100s", 15), ("10m", 60), ("1h", 360), ("5h", 600)]
+)
+def test_training_leaves_time_to_combine(max_time: str, combining: float) -> None:
+    def training_seconds(combine: str) -> float:
+        return Fit(max_time=max_time, combine=combine).budget.max_seconds or 0.0
+
+    assert training_seconds("mixture") - training_seconds("auto") == pytest.approx(combining)
 
 
 @pytest.mark.parametrize("max_time", [0, "0.3s", 1.0])

@@ -184,6 +184,18 @@ def test_the_number_of_networks_goes_by_the_recipe_and_the_time() -> None:
     assert number(5_000, 600.0, **resolve("paper", {})) == 1
 
 
+def test_images_have_a_network_for_every_ten_minutes() -> None:
+    bits = np.random.default_rng(0).integers(0, 2, size=(40, 784))
+    images = RowSource(bits).read().schema
+
+    def number(max_seconds: float | None, **options: Any) -> int:
+        return choose_recipe(options, images, 50_000, 0, max_seconds).n_networks
+
+    assert [number(None), number(600.0), number(1199.0), number(3600.0)] == [1, 1, 1, 6]
+    assert number(10 * 3600.0) == 24
+    assert number(3600.0, networks=2) == 2
+
+
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "four"])
 def test_bad_numbers_of_networks(value: Any) -> None:
     with pytest.raises(OptionError, match="networks must be a whole number of at least 1, got"):

@@ -35,7 +35,10 @@ from made.training.state import Epoch
 from made.uniforms import check_seed
 
 _DEFAULT_MAX_TIME = 600.0
+# Time to combine: a share of short fits, a minute of longer ones, six of an hour: networks are then
+# many, and each gains by a normaliser that is known well.
 _COMBINING_SHARE, _COMBINING_SECONDS = 0.15, 60.0
+_COMBINING_SHARE_OF_LONG, _MOST_COMBINING_SECONDS = 0.1, 600.0
 _CERTIFYING_DRAWS = 200_000
 
 
@@ -91,7 +94,7 @@ class Fit:
         # Training leaves time to weigh the combinations and to certify the one that is kept.
         training_seconds = self.max_seconds
         if training_seconds is not None and combine != "mixture":
-            training_seconds -= min(training_seconds * _COMBINING_SHARE, _COMBINING_SECONDS)
+            training_seconds -= _combining_seconds(training_seconds)
         self.budget = Budget(training_seconds, max_epochs, used_seconds=used_seconds)
         self.seed = check_seed(seed)
         self.combine = combine
@@ -180,6 +183,12 @@ def _validation(members: Members, log_probs: np.ndarray) -> list[tuple[float, fl
         for one in np.split(log_probs, np.cumsum(counts)[:-1], axis=1)
     ]
     return [(float(one.mean()), standard_error(one)) for one in scores]
+
+
+def _combining_seconds(max_seconds: float) -> float:
+    """Return how much of the time of a fit is for combining its members."""
+    of_long = min(max_seconds * _COMBINING_SHARE_OF_LONG, _MOST_COMBINING_SECONDS)
+    return min(max_seconds * _COMBINING_SHARE, max(_COMBINING_SECONDS, of_long))
 
 
 def _certification(seed: int, max_seconds: float | None, budget: Budget) -> Certification:

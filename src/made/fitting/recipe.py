@@ -22,6 +22,8 @@ _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
 # Tables of few bits: two layers, and what is not said here.
 _OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
+# Independent networks gain more than further orderings would, where there is this much time.
+_SEVERAL, _SECONDS_FOR_SEVERAL = 4, 240.0
 # A network of all orderings serves any number of members, and many are better; a few of them tell
 # how well it learns.
 _OF_ALL_ORDERINGS: dict[str, Any] = {
@@ -30,7 +32,7 @@ _OF_ALL_ORDERINGS: dict[str, Any] = {
     "members": 64,
     "validation_members": 16,
     "learning_rate": 5e-4,
-    "networks": 4,
+    "networks": _SEVERAL,
 }
 # Steps are many enough, and over-fit soon: each is for the mixture of two orderings.
 _HUNDREDS_OF_ROWS = 1_000
@@ -45,10 +47,8 @@ _OF_FEW_ORDERINGS: dict[str, Any] = {
     "direct_input": False,
     "conditioning": False,
     "learning_rate": 3e-3,
-    "networks": 4,
+    "networks": _SEVERAL,
 }
-# Independent networks gain more than further orderings would, where each has this much time.
-_SECONDS_FOR_SEVERAL = 240.0
 _OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
     (15_000, {"hidden": (4000,), "dropout": 0.3, "learning_rate": 2e-3}),
     (5_000, {"hidden": (2000,), "learning_rate": 2e-3}),
@@ -56,14 +56,10 @@ _OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
 # Rows from which that holds where a column has few; elsewhere it does from the least of these on.
 _LEAST_ROWS_OF_WIDE = 2_000
 # Images have so many cells: one ordering, more units, dropout as where rows are few, larger
-# batches, and the time for one network.
+# batches, and a network for every ten minutes.
 _MANY_CELLS, _MANY_COLUMNS = 20_000_000, 500
-_OF_MANY_CELLS: dict[str, Any] = {
-    "hidden": (8000,),
-    "dropout": 0.5,
-    "batch_size": 200,
-    "networks": 1,
-}
+_OF_MANY_CELLS: dict[str, Any] = {"hidden": (8000,), "dropout": 0.5, "batch_size": 200}
+_SECONDS_OF_MANY_CELLS, _MOST_NETWORKS = 600.0, 24
 # What suits tables of bits, with one input and one output a column, throws the training of others
 # back again and again: a step then moves each output by the sum over hundreds of inputs.
 _OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
@@ -143,8 +139,8 @@ def choose_recipe(
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
         of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
-        if max_seconds is None or max_seconds < _SECONDS_FOR_SEVERAL:
-            of_bits = of_bits | {"networks": 1}
+        if "networks" in of_bits:
+            of_bits |= {"networks": _networks_in_time(n_rows, schema.n_columns, max_seconds)}
         chosen = of_bits | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
@@ -166,10 +162,19 @@ def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, 
         of_rows = _OF_HUNDREDS_OF_ROWS if n_rows < _HUNDREDS_OF_ROWS else {}
         return _OF_ALL_ORDERINGS | of_rows
     if not learns_few(n_rows, n_columns):
-        return _OF_BITS
+        return _OF_BITS.copy()
     of_rows = next((chosen for from_rows, chosen in _OF_MORE_ROWS if n_rows >= from_rows), {})
     of_cells = _OF_MANY_CELLS if has_many_cells(n_rows, n_columns) else {}
     return _OF_FEW_ORDERINGS | of_rows | of_cells
+
+
+def _networks_in_time(n_rows: int, n_columns: int, max_seconds: float | None) -> int:
+    """Return how many networks of a table of bits there is time for."""
+    if max_seconds is None or max_seconds < _SECONDS_FOR_SEVERAL:
+        return 1
+    if not has_many_cells(n_rows, n_columns):
+        return _SEVERAL
+    return min(max(1, int(max_seconds // _SECONDS_OF_MANY_CELLS)), _MOST_NETWORKS)
 
 
 def learns_few(n_rows: int, n_columns: int) -> bool:
