@@ -268,27 +268,32 @@ def test_info_prints_facts(folder: Path) -> None:
     text = succeed("info", folder / "m.made")
     assert re.search(r"^columns +4: a, b, c, d$", text, re.MULTILINE)
     assert re.search(r"^members +2, mixture$", text, re.MULTILINE)
-    assert re.search(r"^trained on +54 rows, 2 epochs", text, re.MULTILINE)
+    assert re.search(r"^trained on +54 rows, \d+ s$", text, re.MULTILINE)
+    assert re.search(r"^epochs +2, best [12]$", text, re.MULTILINE)
+    assert re.search(r"^network +\[8\] relu", text, re.MULTILINE)
     assert f"made {made.__version__}, torch" in text
 
 
 def test_info_prints_the_history(folder: Path, density: made.Density) -> None:
     lines = succeed("info", folder / "m.made", "--history").splitlines()
-    assert lines[0].split() == ["epoch", "train", "validation", "seconds"]
-    assert [line.split()[0] for line in lines[1:]] == ["1", "2"]
+    assert lines[0].split() == ["network", "epoch", "train", "validation", "seconds"]
+    assert [line.split()[:2] for line in lines[1:]] == [["1", "1"], ["1", "2"]]
     train = density.record.history[0]["train"]
-    assert lines[1].split()[1] == f"{train:.4f}"
+    assert lines[1].split()[2] == f"{train:.4f}"
 
 
 def test_info_as_json(folder: Path, density: made.Density) -> None:
     content = one_object(succeed("info", folder / "m.made", "--json"))
     assert content["columns"] == NAMES
     assert content["n_members"] == 2
-    assert content["network"]["hidden"] == [8]
+    (network,) = content["networks"]
+    assert network["network"]["hidden"] == [8]
+    assert network["epochs"] == 2
+    assert content["seconds"] == network["seconds"]
     assert content["validation_log_prob"] == density.record.validation_log_prob
-    assert "history" not in content
+    assert "history" not in network
     content = one_object(succeed("info", folder / "m.made", "--json", "--history"))
-    assert content["history"] == density.record.history
+    assert content["networks"][0]["history"] == density.record.history
 
 
 def test_version_and_help() -> None:

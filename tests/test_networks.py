@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -229,3 +230,13 @@ def test_the_command_line_tells_of_all_networks(steps: type[CountedStep], tmp_pa
     assert json.loads(again.stdout)["n_networks"] == 2
     told = CliRunner().invoke(app, ["info", str(model)])
     assert "4, mixture, of 2 networks" in told.stdout
+    # Of one kind, told once; how long each was trained, one by one.
+    assert re.search(r"^network +\[8\] relu[^;]*$", told.stdout, re.MULTILINE)
+    assert re.search(r"^epochs +4, best \d; 4, best \d$", told.stdout, re.MULTILINE)
+    told = CliRunner().invoke(app, ["info", str(model), "--json", "--history"])
+    content = json.loads(told.stdout)
+    assert [one["epochs"] for one in content["networks"]] == [4, 4]
+    assert content["seconds"] == sum(one["seconds"] for one in content["networks"])
+    assert content["networks"][0]["training"]["seed"] != content["networks"][1]["training"]["seed"]
+    told = CliRunner().invoke(app, ["info", str(model), "--history"])
+    assert [line.split()[0] for line in told.stdout.splitlines()[1:]] == ["1"] * 4 + ["2"] * 4

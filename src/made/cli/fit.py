@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from made.cli.combine import combined_facts, warn_if_wide
-from made.cli.found import epochs_text, members_text, search_content, search_facts
+from made.cli.found import epochs_or_search_facts, members_text, search_content
 from made.cli.running import (
     INTERRUPTED,
     AsJson,
@@ -62,7 +62,7 @@ def fit(
     ] = None,
     networks: Annotated[
         int | None,
-        typer.Option(help="Networks, trained one after another (1 or 4).", show_default=False),
+        typer.Option(help="Networks, trained one after another (1 to 24).", show_default=False),
     ] = None,
     members: Annotated[
         int | None,
@@ -225,11 +225,7 @@ def fit(
             ("columns", str(density.schema.n_columns)),
             ("members", members_text(density.n_members, density.combination, len(density.records))),
             *combined_facts(combined, density.certificate),
-            *(
-                [("epochs", "; ".join(epochs_text(one) for one in density.records))]
-                if search is None
-                else search_facts(density.records)
-            ),
+            *epochs_or_search_facts(density.records),
             ("time", f"{seconds_since_start():.0f} s"),
         ]
     )

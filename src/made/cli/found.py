@@ -17,11 +17,6 @@ def members_text(n_members: int, combination: str, n_networks: int) -> str:
     return f"{n_members}, {combination}" + (f", of {n_networks} networks" if n_networks > 1 else "")
 
 
-def epochs_text(record: FitRecord) -> str:
-    """Return how many epochs a network was trained for, and which was the best."""
-    return f"{record.epochs}, best {record.best_epoch}"
-
-
 def search_content(records: Sequence[FitRecord]) -> dict[str, Any]:
     """Return what a search tried and kept, if there was one."""
     # Networks that were pooled may come from elsewhere.
@@ -38,10 +33,10 @@ def search_content(records: Sequence[FitRecord]) -> dict[str, Any]:
     return {"search": counts | {"networks": kept}}
 
 
-def search_facts(records: Sequence[FitRecord]) -> list[tuple[str, str]]:
-    """Return lines about the trials of a search and the networks that were kept."""
+def epochs_or_search_facts(records: Sequence[FitRecord]) -> list[tuple[str, str]]:
+    """Return lines about a search and the networks that it kept, or else how long each learned."""
     if not (content := search_content(records)):
-        return []
+        return [("epochs", "; ".join(f"{one.epochs}, best {one.best_epoch}" for one in records))]
     content = content["search"]
     facts = [
         ("trials", f"{content['trials']}, {content['pruned']} ended early, {content['failed']} "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from made.cli.combine import combined_facts
-from made.cli.found import members_text, search_content, search_facts
+from made.cli.found import epochs_or_search_facts, members_text, search_content
 from made.cli.running import (
     AsJson,
     Debug,
@@ -23,6 +24,7 @@ from made.cli.running import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from made.network.config import NetworkConfig
     from made.order_check import OrderCheck
     from made.table.schema import Schema
 
@@ -48,7 +50,7 @@ def info(
     from made.table.schema import shown
 
     header = read_header(model)
-    record, network = header.record, header.network
+    record = header.record
     if as_json:
         content = {
             "model": str(model),
@@ -64,32 +66,39 @@ def info(
             "certificate": None if header.certificate is None else asdict(header.certificate),
             "combined": asdict(header.combined),
             "n_weights": header.n_weights,
-            "network": network.to_json(),
-            "training": record.options,
             "n_train_rows": record.n_train_rows,
             "n_validation_rows": record.n_validation_rows,
             "validation_log_prob": header.combined.validation_log_prob,
             "validation_standard_error": header.combined.validation_standard_error,
-            "best_epoch": record.best_epoch,
-            "epochs": record.epochs,
-            "seconds": record.seconds,
+            "seconds": sum(one.seconds for one in header.records),
             "order_check": None if record.order_check is None else asdict(record.order_check),
         }
-        content |= search_content(header.records)
-        print_json(content | ({"history": record.history} if history else {}))
+        content["networks"] = [
+            {
+                "network": network.to_json(),
+                "training": one.options,
+                "validation_log_prob": one.validation_log_prob,
+                "validation_standard_error": one.validation_standard_error,
+                "best_epoch": one.best_epoch,
+                "epochs": one.epochs,
+                "seconds": one.seconds,
+            }
+            | ({"history": one.history} if history else {})
+            for network, one in zip(header.networks, header.records, strict=True)
+        ]
+        print_json(content | search_content(header.records))
         return
     if history:
         rows = [
-            [str(line["epoch"]), _nats(line["train"]), _nats(line["validation"]),
+            [str(number), str(line["epoch"]), _nats(line["train"]), _nats(line["validation"]),
              f"{line['seconds']:.1f}"]
-            for line in record.history
+            for number, one in enumerate(header.records, 1)
+            for line in one.history
         ]  # fmt: skip
-        print_table(["epoch", "train", "validation", "seconds"], rows)
+        print_table(["network", "epoch", "train", "validation", "seconds"], rows)
         return
     names = header.schema.names
     left_out = [name for _, name in header.schema.left_out]
-    options = [name for name in ("residual", "direct_input", "direct_hidden", "conditioning")
-               if getattr(network, name)]  # fmt: skip
     print_facts(
         [
             ("model", str(model)),
@@ -98,18 +107,30 @@ def info(
             *([("left out", shown(left_out))] if left_out else []),
             ("members", members_text(header.n_members, header.combination, header.n_networks)),
             ("member weights", _weights_text(read_weights(model))),
-            ("network", f"{list(network.hidden)} {network.activation}"
-             + "".join(f", {name}" for name in options)),
+            ("network", _told_once(_network_text(network) for network in header.networks)),
             ("weights", f"{header.n_weights:,}"),
-            ("orderings", f"{record.options.get('n_orderings') or 'all'} while training"),
-            ("trained on", f"{record.n_train_rows} rows, {record.epochs} epochs (best "
-             f"{record.best_epoch}), {record.seconds:.0f} s"),
-            *search_facts(header.records),
+            ("orderings", _told_once(str(one.options.get("n_orderings") or "all")
+                                     for one in header.records) + " while training"),
+            ("trained on", f"{record.n_train_rows} rows, "
+             f"{sum(one.seconds for one in header.records):.0f} s"),
+            *epochs_or_search_facts(header.records),
             *_order_facts(record.order_check),
             *combined_facts(header.combined, header.certificate),
             ("written by", f"made {record.made_version}, torch {record.torch_version}"),
         ]
     )  # fmt: skip
+
+
+def _network_text(network: NetworkConfig) -> str:
+    """Return the layers of a network and what goes past them."""
+    options = [name for name in ("residual", "direct_input", "direct_hidden", "conditioning")
+               if getattr(network, name)]  # fmt: skip
+    return ", ".join([f"{list(network.hidden)} {network.activation}", *options])
+
+
+def _told_once(texts: Iterable[str]) -> str:
+    """Return what holds of the networks, in their order; what several have, once."""
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _order_facts(check: OrderCheck | None) -> list[tuple[str, str]]:
