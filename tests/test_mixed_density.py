@@ -161,6 +161,9 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     recipe = choose_recipe({}, splits.schema, 180, seed=0)
     assert (recipe.network.hidden, recipe.network.direct_input) == ((100, 100), False)
     assert recipe.training.patience == 750
+    orderings = [choose_recipe({}, splits.schema, n, seed=0).training.n_orderings
+                 for n in (44, 180, 4_999, 5_000)]  # fmt: skip
+    assert orderings == [None, 16, 16, 2]
     bits = RowSource(np.random.default_rng(0).integers(0, 2, (50, 3))).read()
     plain = choose_recipe({}, bits.schema, 45, seed=0)
     assert (plain.network.hidden, plain.network.direct_input) == ((500, 500), True)

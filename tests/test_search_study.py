@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from made.errors import CheckpointError, OptionError
@@ -18,6 +19,8 @@ from made.search.space import (
     BITS_OF_FEW_ORDERINGS,
     BITS_OF_FEW_ROWS,
     BITS_OF_MANY_CELLS,
+    MIXED_FIRST,
+    MIXED_OF_FEW_ORDERINGS,
     Choice,
     LogRange,
     label,
@@ -75,6 +78,9 @@ def test_the_first_trials_go_by_rows_and_columns() -> None:
         space = space_of(schemas[n_columns], n_rows, {})
         found = (space.first, space.n_trials, space.exploring)
         assert found == (first, n_trials, exploring)
+    levels = RowSource(pd.DataFrame({"level": list("abc") * 10})).read().schema
+    assert space_of(levels, 4_999, {}).first == MIXED_FIRST
+    assert space_of(levels, 5_000, {}).first == MIXED_OF_FEW_ORDERINGS
 
 
 def test_a_trial_that_cannot_be_is_no_trial() -> None:

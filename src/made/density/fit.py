@@ -92,8 +92,8 @@ def fit(
         Rows for early stopping; by default a tenth of ``train``, picked by the seed.
     orderings : "auto", "all" or int
         Orderings that training cycles through; "all" draws a fresh one at every step; "auto" (the
-        default) is 16 where there are 15 rows or more for each column, else "all"; but 2 of bits
-        from 5000 rows on, or from 2000 where columns are many, and 1 of images.
+        default) is 16 where there are 15 rows or more for each column, else "all"; but 2 from
+        5000 rows on, or from 2000 where columns are many, and 1 of images.
     networks : int
         Networks that are trained one after another, each from a seed of its own, in equal shares
         of the time; their members form one ensemble. By default 1; of bits 4 where there are four

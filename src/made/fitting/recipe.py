@@ -37,9 +37,9 @@ _OF_ALL_ORDERINGS: dict[str, Any] = {
 # Steps are many enough, and over-fit soon: each is for the mixture of two orderings.
 _HUNDREDS_OF_ROWS = 1_000
 _OF_HUNDREDS_OF_ROWS: dict[str, Any] = {"orderings_per_step": 2}
-# Of more rows, few orderings can be learned well by one layer, wider where rows are more, with
-# nothing but dropped units between inputs and outputs: direct connections and conditioning
-# weights over-fit.
+# Of more rows, few orderings can be learned well: of bits by one layer, wider where rows are more,
+# with nothing but dropped units between inputs and outputs, since direct connections and
+# conditioning weights over-fit.
 _FEW_ORDERINGS = 2
 _OF_FEW_ORDERINGS: dict[str, Any] = {
     "hidden": (1000,),
@@ -134,8 +134,9 @@ def choose_recipe(
     """
     chosen: dict[str, Any] = dict(options)
     orderings = chosen.pop("orderings", "auto")
-    if schema.is_binary and orderings == "auto" and learns_few(n_rows, schema.n_columns):
-        orderings = 1 if has_many_cells(n_rows, schema.n_columns) else _FEW_ORDERINGS
+    if orderings == "auto" and learns_few(n_rows, schema.n_columns):
+        are_images = schema.is_binary and has_many_cells(n_rows, schema.n_columns)
+        orderings = 1 if are_images else _FEW_ORDERINGS
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
         of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
@@ -178,7 +179,7 @@ def _networks_in_time(n_rows: int, n_columns: int, max_seconds: float | None) ->
 
 
 def learns_few(n_rows: int, n_columns: int) -> bool:
-    """Return whether few orderings are best for a table of bits: each can be learned well.
+    """Return whether few orderings are best for a table: each can be learned well.
 
     Examples
     --------
@@ -216,8 +217,8 @@ def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int |
     """Return the number of orderings to cycle through, or None for a fresh one at every step.
 
     The rule behind "auto": few fixed orderings where rows are many, since then the network
-    can learn each well; fresh ones where rows are few, since they regularise. Most tables of bits
-    have fewer still (`learns_few`).
+    can learn each well; fresh ones where rows are few, since they regularise. Where rows are
+    thousands there are fewer still (`learns_few`).
 
     Examples
     --------

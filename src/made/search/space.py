@@ -102,6 +102,12 @@ MIXED_FIRST: tuple[Options, ...] = (
     {"direct_input": True, "learning_rate": 1e-3},
     {"orderings": "all", "dropout": 0.1},
 )
+MIXED_OF_FEW_ORDERINGS: tuple[Options, ...] = (
+    {},
+    {"orderings": 1},
+    {"direct_input": True, "learning_rate": 1e-3},
+    {"orderings": 4, "dropout": 0.1},
+)
 # Into how many trials the time is divided, and the share of it that goes into trying options; in
 # the rest the best are trained again from other seeds: where all over-fit, independent networks are
 # worth more than any option, and most where cells are many.
@@ -116,7 +122,7 @@ def _mixed(n_rows: int) -> tuple[Axis, ...]:
         LogRange("learning_rate", 5e-4, 6e-3),
         Choice("dropout", (0.0, 0.1, 0.2, 0.3)),
         Choice("hidden", ((width, width), (2 * width, 2 * width))),
-        Choice("orderings", (8, 16, "all")),
+        Choice("orderings", (1, 2, 4, 8, 16, "all")),
         Choice("weight_decay", (0.01, 0.1, 0.3)),
         Choice("direct_input", (False, True)),
     )
@@ -232,9 +238,10 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
 def _first(schema: Schema, n_rows: int) -> tuple[tuple[Options, ...], int, float]:
     """Return the first trials, by the rules of the recipe, how many there are, and exploring."""
     n_columns = schema.n_columns
+    is_few = learns_few(n_rows, n_columns)
     if not schema.is_binary:
-        return MIXED_FIRST, _TRIALS, _EXPLORING
-    if learns_few(n_rows, n_columns):
+        return MIXED_OF_FEW_ORDERINGS if is_few else MIXED_FIRST, _TRIALS, _EXPLORING
+    if is_few:
         if has_many_cells(n_rows, n_columns):
             return BITS_OF_MANY_CELLS, _TRIALS_OF_MANY_CELLS, _EXPLORING_OF_MANY_CELLS
         return BITS_OF_FEW_ORDERINGS, _TRIALS, _EXPLORING
