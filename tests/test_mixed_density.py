@@ -191,9 +191,12 @@ def test_the_recipe_goes_by_rows_and_kinds() -> None:
     fresh = choose_recipe({}, bits.schema, 44, seed=0)
     assert (fresh.network.hidden, fresh.network.dropout) == ((500,), 0.5)
     assert (fresh.training.n_orderings, fresh.training.members) == (None, 64)
-    assert (fresh.training.learning_rate, fresh.training.orderings_per_step) == (5e-4, 2)
-    thousand = choose_recipe({}, columns, 1_000, seed=0)
-    assert (thousand.training.n_orderings, thousand.training.orderings_per_step) == (None, 1)
+    assert (fresh.training.learning_rate, fresh.network.direct_input) == (5e-4, True)
+    scarce = choose_recipe({}, columns, 399, seed=0, max_seconds=240.0)
+    assert (scarce.network.hidden, scarce.network.conditioning) == ((500,), False)
+    assert (scarce.training.n_orderings, scarce.training.weight_decay) == (16, 0.3)
+    assert scarce.n_networks == 4
+    assert choose_recipe({}, columns, 400, seed=0).training.n_orderings is None
     paper = choose_recipe(resolve("paper", {}), bits.schema, 5_000, seed=0)
     assert (paper.network.hidden, paper.network.dropout) == ((500, 500), 0.0)
     assert (paper.training.learning_rate, paper.training.members) == (1.0, 1000)

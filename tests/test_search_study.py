@@ -19,6 +19,7 @@ from made.search.space import (
     BITS_OF_FEW_ORDERINGS,
     BITS_OF_FEW_ROWS,
     BITS_OF_MANY_CELLS,
+    BITS_OF_SCARCE_ROWS,
     MIXED_FIRST,
     MIXED_OF_FEW_ORDERINGS,
     Choice,
@@ -71,9 +72,10 @@ def test_the_first_trials_go_by_rows_and_columns() -> None:
         (6, 5_000, BITS_OF_FEW_ORDERINGS, 5, 0.6),
         (500, 2_000, BITS_OF_FEW_ORDERINGS, 5, 0.6),
         (500, 1_999, BITS_OF_FEW_ROWS, 5, 0.6),
+        (500, 999, BITS_OF_SCARCE_ROWS, 5, 0.6),
         (500, 40_000, BITS_OF_MANY_CELLS, 24, 0.25),
-        # As many cells, but fresh orderings all the same.
-        (12_000, 1_999, BITS_OF_FEW_ROWS, 5, 0.6),
+        # As many cells, but of few rows all the same.
+        (12_000, 1_999, BITS_OF_SCARCE_ROWS, 5, 0.6),
     ):
         space = space_of(schemas[n_columns], n_rows, {})
         found = (space.first, space.n_trials, space.exploring)

@@ -9,6 +9,7 @@ from made.fitting.recipe import (
     choose_orderings,
     choose_recipe,
     has_many_cells,
+    has_scarce_rows,
     learns_few,
 )
 from made.fitting.rows import RowSource, Splits, warn_if_trained_on
@@ -26,6 +27,7 @@ __all__ = [
     "find_device",
     "fit_table",
     "has_many_cells",
+    "has_scarce_rows",
     "learns_few",
     "using_threads",
     "warn_if_trained_on",

@@ -34,9 +34,18 @@ _OF_ALL_ORDERINGS: dict[str, Any] = {
     "learning_rate": 5e-4,
     "networks": _SEVERAL,
 }
-# Steps are many enough, and over-fit soon: each is for the mixture of two orderings.
-_HUNDREDS_OF_ROWS = 1_000
-_OF_HUNDREDS_OF_ROWS: dict[str, Any] = {"orderings_per_step": 2}
+# Of fewer rows than these for a column, all that fits a row to itself over-fits: a fixed list of
+# orderings, and nothing but dropped units between inputs and outputs.
+_LEAST_ROWS_PER_COLUMN = 2
+_OF_SCARCE_ROWS: dict[str, Any] = {
+    "hidden": (_WIDTH,),
+    "dropout": 0.5,
+    "direct_input": False,
+    "conditioning": False,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.3,
+    "networks": _SEVERAL,
+}
 # Of more rows, few orderings can be learned well: of bits by one layer, wider where rows are more,
 # with nothing but dropped units between inputs and outputs, since direct connections and
 # conditioning weights over-fit.
@@ -137,6 +146,8 @@ def choose_recipe(
     if orderings == "auto" and learns_few(n_rows, schema.n_columns):
         are_images = schema.is_binary and has_many_cells(n_rows, schema.n_columns)
         orderings = 1 if are_images else _FEW_ORDERINGS
+    elif orderings == "auto" and schema.is_binary and has_scarce_rows(n_rows, schema.n_columns):
+        orderings = _N_ORDERINGS
     n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
     if schema.is_binary:
         of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
@@ -160,10 +171,9 @@ def choose_recipe(
 def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, Any]:
     """Return what suits a table of bits."""
     if n_orderings is None:
-        of_rows = _OF_HUNDREDS_OF_ROWS if n_rows < _HUNDREDS_OF_ROWS else {}
-        return _OF_ALL_ORDERINGS | of_rows
+        return _OF_ALL_ORDERINGS.copy()
     if not learns_few(n_rows, n_columns):
-        return _OF_BITS.copy()
+        return (_OF_SCARCE_ROWS if has_scarce_rows(n_rows, n_columns) else _OF_BITS).copy()
     of_rows = next((chosen for from_rows, chosen in _OF_MORE_ROWS if n_rows >= from_rows), {})
     of_cells = _OF_MANY_CELLS if has_many_cells(n_rows, n_columns) else {}
     return _OF_FEW_ORDERINGS | of_rows | of_cells
@@ -188,6 +198,17 @@ def learns_few(n_rows: int, n_columns: int) -> bool:
     """
     is_wide = n_rows < _ROWS_PER_COLUMN * n_columns
     return n_rows >= (_LEAST_ROWS_OF_WIDE if is_wide else _OF_MORE_ROWS[-1][0])
+
+
+def has_scarce_rows(n_rows: int, n_columns: int) -> bool:
+    """Return whether a table of bits has hardly more rows than columns, and few of them.
+
+    Examples
+    --------
+    >>> has_scarce_rows(400, 500), has_scarce_rows(1_400, 180), has_scarce_rows(2_461, 1556)
+    (True, False, False)
+    """
+    return n_rows < _LEAST_ROWS_PER_COLUMN * n_columns and not learns_few(n_rows, n_columns)
 
 
 def has_many_cells(n_rows: int, n_columns: int) -> bool:

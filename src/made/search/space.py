@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from made.errors import OptionError
-from made.fitting import choose_hidden, choose_orderings, choose_recipe, has_many_cells, learns_few
+from made.fitting import (
+    choose_hidden,
+    choose_orderings,
+    choose_recipe,
+    has_many_cells,
+    has_scarce_rows,
+    learns_few,
+)
 from made.table import Schema
 
 Options = dict[str, Any]
@@ -80,6 +87,13 @@ BITS_OF_FEW_CELLS: tuple[Options, ...] = (
         "conditioning": False,
         "dropout": 0.5,
     },
+)
+# Of hardly more rows than columns, a fixed list with nothing but dropped units in between.
+BITS_OF_SCARCE_ROWS: tuple[Options, ...] = (
+    {},
+    {"learning_rate": 4e-4},
+    {"dropout": 0.3, "direct_input": True, "conditioning": True, "orderings_per_step": 2},
+    {"orderings": 4, "direct_input": True, "learning_rate": 4e-4},
 )
 # Where rows are few and columns many, fresh orderings and dropout regularise.
 BITS_OF_FEW_ROWS: tuple[Options, ...] = (
@@ -245,6 +259,8 @@ def _first(schema: Schema, n_rows: int) -> tuple[tuple[Options, ...], int, float
         if has_many_cells(n_rows, n_columns):
             return BITS_OF_MANY_CELLS, _TRIALS_OF_MANY_CELLS, _EXPLORING_OF_MANY_CELLS
         return BITS_OF_FEW_ORDERINGS, _TRIALS, _EXPLORING
+    if has_scarce_rows(n_rows, n_columns):
+        return BITS_OF_SCARCE_ROWS, _TRIALS, _EXPLORING
     is_fresh = choose_orderings("auto", n_rows, n_columns) is None
     return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS, _TRIALS, _EXPLORING
 
