@@ -179,7 +179,8 @@ def test_the_number_of_networks_goes_by_the_recipe_and_the_time() -> None:
 
     assert [number(5_000), number(5_000, 239.0), number(5_000, 240.0)] == [1, 1, 4]
     assert number(4_999, 600.0) == 1
-    assert number(5_000, 600.0, orderings="all") == number(60, 600.0, orderings="all") == 4
+    assert number(5_000, 600.0, orderings="all") == number(60, 600.0, orderings="all") == 1
+    assert number(11, 600.0) == 4
     assert number(5_000, 10.0, networks=2) == 2
     assert number(60, networks=7) == 7
     assert number(5_000, 600.0, **resolve("paper", {})) == 1

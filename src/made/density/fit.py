@@ -96,8 +96,9 @@ def fit(
         5000 rows on, or from 2000 where columns are many, and 1 of images.
     networks : int
         Networks that are trained one after another, each from a seed of its own, in equal shares
-        of the time; their members form one ensemble. By default 1; of bits 4 where there are four
-        minutes or more (but of small narrow tables 1, of images one for every ten minutes).
+        of the time; their members form one ensemble. By default 1; of bits in thousands of rows,
+        or in fewer than twice the columns, 4 where there are four minutes or more, and of images
+        one for every ten minutes.
     members : int
         Connectivities of each network: by default 16, or 64 of bits with fresh orderings; at
         most ``orderings`` of a fixed list.

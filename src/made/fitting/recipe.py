@@ -32,7 +32,6 @@ _OF_ALL_ORDERINGS: dict[str, Any] = {
     "members": 64,
     "validation_members": 16,
     "learning_rate": 5e-4,
-    "networks": _SEVERAL,
 }
 # Of fewer rows than these for a column, all that fits a row to itself over-fits: a fixed list of
 # orderings, and nothing but dropped units between inputs and outputs.
