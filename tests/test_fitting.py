@@ -15,7 +15,7 @@ import torch
 import made
 from made.combining import standard_error
 from made.errors import DataError, DivergedError, MadeNotice, OptionError
-from made.fitting import PRESETS, Fit, RowSource, choose_orderings, fit_table
+from made.fitting import PRESETS, Fit, Regime, RowSource, find_regime, fit_table
 from made.training.state import Epoch
 
 BITS = np.random.default_rng(0).integers(0, 2, size=(60, 6))
@@ -141,20 +141,31 @@ def test_validation_rows_that_are_given_are_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("orderings", "n_rows", "n_columns", "expected"),
+    ("n_rows", "n_columns", "regime", "of_other_columns"),
     [
-        ("all", 10**6, 2, None),
-        ("auto", 1500, 100, 16),
-        ("auto", 1499, 100, None),
-        (7, 10, 10, 7),
-        ("7", 10, 10, 7),
-        (1, 10, 10, 1),
+        (40_000, 500, Regime.IMAGES, Regime.MANY_ROWS),
+        (39_999, 500, Regime.MANY_ROWS, Regime.MANY_ROWS),
+        (41_000, 499, Regime.MANY_ROWS, Regime.MANY_ROWS),
+        (5_000, 100, Regime.MANY_ROWS, Regime.MANY_ROWS),
+        (4_999, 100, Regime.ROWS_ENOUGH, Regime.ROWS_ENOUGH),
+        (2_000, 134, Regime.MANY_ROWS, Regime.MANY_ROWS),
+        (1_999, 134, Regime.FEW_ROWS, Regime.FEW_ROWS),
+        (1_500, 100, Regime.ROWS_ENOUGH, Regime.ROWS_ENOUGH),
+        (1_499, 100, Regime.FEW_ROWS, Regime.FEW_ROWS),
+        (200, 100, Regime.FEW_ROWS, Regime.FEW_ROWS),
+        (199, 100, Regime.SCARCE_ROWS, Regime.FEW_ROWS),
     ],
 )
-def test_choice_of_orderings(
-    orderings: Any, n_rows: int, n_columns: int, expected: int | None
-) -> None:
-    assert choose_orderings(orderings, n_rows, n_columns) == expected
+def test_regimes(n_rows: int, n_columns: int, regime: Regime, of_other_columns: Regime) -> None:
+    assert find_regime(n_rows, n_columns, are_bits=True) is regime
+    assert find_regime(n_rows, n_columns, are_bits=False) is of_other_columns
+
+
+def test_orderings_by_regime_and_by_hand() -> None:
+    counts = [1, 2, 16, None, 16]
+    assert [regime.n_orderings for regime in Regime] == counts
+    options = [fit(orderings=chosen).record.options["n_orderings"] for chosen in ("all", "3", 3)]
+    assert options == [None, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,11 @@ import pandas as pd
 import pytest
 
 from made.errors import CheckpointError, OptionError
-from made.fitting import RowSource
+from made.fitting import Regime, RowSource
 from made.search.folder import JOURNAL, remove_search
 from made.search.space import BITS as BITS_AXES
 from made.search.space import (
-    BITS_OF_FEW_CELLS,
-    BITS_OF_FEW_ORDERINGS,
-    BITS_OF_FEW_ROWS,
-    BITS_OF_MANY_CELLS,
-    BITS_OF_SCARCE_ROWS,
+    FIRST_OF_BITS,
     MIXED_FIRST,
     MIXED_OF_FEW_ORDERINGS,
     Choice,
@@ -68,14 +64,14 @@ def test_the_first_trials_go_by_rows_and_columns() -> None:
     wide = np.random.default_rng(0).integers(0, 2, (30, 12_000))
     schemas = {columns: RowSource(wide[:, :columns]).read().schema for columns in (6, 500, 12_000)}
     for n_columns, n_rows, first, n_trials, exploring in (
-        (6, 1_000, BITS_OF_FEW_CELLS, 5, 0.6),
-        (6, 5_000, BITS_OF_FEW_ORDERINGS, 5, 0.6),
-        (500, 2_000, BITS_OF_FEW_ORDERINGS, 5, 0.6),
-        (500, 1_999, BITS_OF_FEW_ROWS, 5, 0.6),
-        (500, 999, BITS_OF_SCARCE_ROWS, 5, 0.6),
-        (500, 40_000, BITS_OF_MANY_CELLS, 24, 0.25),
+        (6, 1_000, FIRST_OF_BITS[Regime.ROWS_ENOUGH], 5, 0.6),
+        (6, 5_000, FIRST_OF_BITS[Regime.MANY_ROWS], 5, 0.6),
+        (500, 2_000, FIRST_OF_BITS[Regime.MANY_ROWS], 5, 0.6),
+        (500, 1_999, FIRST_OF_BITS[Regime.FEW_ROWS], 5, 0.6),
+        (500, 999, FIRST_OF_BITS[Regime.SCARCE_ROWS], 5, 0.6),
+        (500, 40_000, FIRST_OF_BITS[Regime.IMAGES], 24, 0.25),
         # As many cells, but of few rows all the same.
-        (12_000, 1_999, BITS_OF_SCARCE_ROWS, 5, 0.6),
+        (12_000, 1_999, FIRST_OF_BITS[Regime.SCARCE_ROWS], 5, 0.6),
     ):
         space = space_of(schemas[n_columns], n_rows, {})
         found = (space.first, space.n_trials, space.exploring)

@@ -6,29 +6,25 @@ from made.fitting.recipe import (
     PRESETS,
     Recipe,
     choose_hidden,
-    choose_orderings,
     choose_recipe,
-    has_many_cells,
-    has_scarce_rows,
-    learns_few,
 )
+from made.fitting.regimes import Regime, find_regime, regime_of
 from made.fitting.rows import RowSource, Splits, warn_if_trained_on
 
 __all__ = [
     "PRESETS",
     "Fit",
     "Recipe",
+    "Regime",
     "RowSource",
     "Splits",
     "checkpoints_of",
     "choose_hidden",
-    "choose_orderings",
     "choose_recipe",
     "find_device",
+    "find_regime",
     "fit_table",
-    "has_many_cells",
-    "has_scarce_rows",
-    "learns_few",
+    "regime_of",
     "using_threads",
     "warn_if_trained_on",
 ]

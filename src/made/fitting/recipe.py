@@ -9,65 +9,56 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from made.errors import OptionError
+from made.fitting.regimes import Regime, regime_of
 from made.network.config import NetworkConfig
 from made.table import Schema
 from made.training.options import TrainingOptions, check_count
 from made.uniforms import NETWORKS, derived_seed
 
-_N_ORDERINGS = 16
-# Below this many rows for each column, fresh orderings regularise more than a fixed list costs.
-_ROWS_PER_COLUMN = 15
 # Hidden units of tables with other columns than bits, by rows; more where rows are more.
 _WIDTHS = ((2_000, 100), (20_000, 200))
 _WIDTH = 500
-# Tables of few bits: two layers, and what is not said here.
-_OF_BITS: dict[str, Any] = {"hidden": (_WIDTH, _WIDTH)}
 # Independent networks gain more than further orderings would, where there is this much time.
 _SEVERAL, _SECONDS_FOR_SEVERAL = 4, 240.0
-# A network of all orderings serves any number of members, and many are better; a few of them tell
-# how well it learns.
-_OF_ALL_ORDERINGS: dict[str, Any] = {
-    "hidden": (_WIDTH,),
-    "dropout": 0.5,
-    "members": 64,
-    "validation_members": 16,
-    "learning_rate": 5e-4,
-}
-# Of fewer rows than these for a column, all that fits a row to itself over-fits: a fixed list of
-# orderings, and nothing but dropped units between inputs and outputs.
-_LEAST_ROWS_PER_COLUMN = 2
-_OF_SCARCE_ROWS: dict[str, Any] = {
-    "hidden": (_WIDTH,),
-    "dropout": 0.5,
-    "direct_input": False,
-    "conditioning": False,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.3,
-    "networks": _SEVERAL,
-}
-# Of more rows, few orderings can be learned well: of bits by one layer, wider where rows are more,
-# with nothing but dropped units between inputs and outputs, since direct connections and
-# conditioning weights over-fit.
-_FEW_ORDERINGS = 2
+# Images have a network for every ten minutes.
+_SECONDS_OF_IMAGES, _MOST_NETWORKS = 600.0, 24
+# Few orderings of bits are learned well by one layer, wider where rows are more, with nothing but
+# dropped units between inputs and outputs, since direct connections and conditioning weights
+# over-fit. Images also want larger batches.
 _OF_FEW_ORDERINGS: dict[str, Any] = {
     "hidden": (1000,),
     "dropout": 0.5,
     "direct_input": False,
     "conditioning": False,
     "learning_rate": 3e-3,
-    "networks": _SEVERAL,
 }
 _OF_MORE_ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
     (15_000, {"hidden": (4000,), "dropout": 0.3, "learning_rate": 2e-3}),
     (5_000, {"hidden": (2000,), "learning_rate": 2e-3}),
 )
-# Rows from which that holds where a column has few; elsewhere it does from the least of these on.
-_LEAST_ROWS_OF_WIDE = 2_000
-# Images have so many cells: one ordering, more units, dropout as where rows are few, larger
-# batches, and a network for every ten minutes.
-_MANY_CELLS, _MANY_COLUMNS = 20_000_000, 500
-_OF_MANY_CELLS: dict[str, Any] = {"hidden": (8000,), "dropout": 0.5, "batch_size": 200}
-_SECONDS_OF_MANY_CELLS, _MOST_NETWORKS = 600.0, 24
+_OF_BITS: dict[Regime, dict[str, Any]] = {
+    Regime.IMAGES: _OF_FEW_ORDERINGS
+    | {"hidden": (8000,), "learning_rate": 2e-3, "batch_size": 200},
+    Regime.MANY_ROWS: _OF_FEW_ORDERINGS,
+    Regime.ROWS_ENOUGH: {"hidden": (_WIDTH, _WIDTH)},
+    # A network of all orderings serves any number of members, and many are better; a few of them
+    # tell how well it learns.
+    Regime.FEW_ROWS: {
+        "hidden": (_WIDTH,),
+        "dropout": 0.5,
+        "members": 64,
+        "validation_members": 16,
+        "learning_rate": 5e-4,
+    },
+    Regime.SCARCE_ROWS: {
+        "hidden": (_WIDTH,),
+        "dropout": 0.5,
+        "direct_input": False,
+        "conditioning": False,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.3,
+    },
+}
 # What suits tables of bits, with one input and one output a column, throws the training of others
 # back again and again: a step then moves each output by the sum over hundreds of inputs.
 _OF_MIXED_TABLES: dict[str, Any] = {"direct_input": False, "conditioning": False}
@@ -141,18 +132,17 @@ def choose_recipe(
         Time for the fit: where it is short, or epochs are the limit, it is for one network.
     """
     chosen: dict[str, Any] = dict(options)
+    regime = regime_of(schema, n_rows)
     orderings = chosen.pop("orderings", "auto")
-    if orderings == "auto" and learns_few(n_rows, schema.n_columns):
-        are_images = schema.is_binary and has_many_cells(n_rows, schema.n_columns)
-        orderings = 1 if are_images else _FEW_ORDERINGS
-    elif orderings == "auto" and schema.is_binary and has_scarce_rows(n_rows, schema.n_columns):
-        orderings = _N_ORDERINGS
-    n_orderings = choose_orderings(orderings, n_rows, schema.n_columns)
+    n_orderings = regime.n_orderings if orderings == "auto" else count_orderings(orderings)
     if schema.is_binary:
-        of_bits = _of_bits(n_rows, schema.n_columns, n_orderings)
-        if "networks" in of_bits:
-            of_bits |= {"networks": _networks_in_time(n_rows, schema.n_columns, max_seconds)}
-        chosen = of_bits | chosen
+        # Whoever chooses fresh orderings, or a list, has the regime that goes with them.
+        if n_orderings is None:
+            regime = Regime.FEW_ROWS
+        elif regime is Regime.FEW_ROWS:
+            regime = Regime.ROWS_ENOUGH
+        n_networks = _networks_in_time(regime, max_seconds)
+        chosen = {"networks": n_networks} | _of_bits(regime, n_rows) | chosen
     else:
         chosen = {"hidden": choose_hidden(n_rows)} | _OF_MIXED_TABLES | chosen
         steps = max(1, round(n_rows / chosen.get("batch_size", TrainingOptions.batch_size)))
@@ -167,58 +157,23 @@ def choose_recipe(
     )
 
 
-def _of_bits(n_rows: int, n_columns: int, n_orderings: int | None) -> dict[str, Any]:
+def _of_bits(regime: Regime, n_rows: int) -> dict[str, Any]:
     """Return what suits a table of bits."""
-    if n_orderings is None:
-        return _OF_ALL_ORDERINGS.copy()
-    if not learns_few(n_rows, n_columns):
-        return (_OF_SCARCE_ROWS if has_scarce_rows(n_rows, n_columns) else _OF_BITS).copy()
+    if regime is not Regime.MANY_ROWS:
+        return _OF_BITS[regime]
     of_rows = next((chosen for from_rows, chosen in _OF_MORE_ROWS if n_rows >= from_rows), {})
-    of_cells = _OF_MANY_CELLS if has_many_cells(n_rows, n_columns) else {}
-    return _OF_FEW_ORDERINGS | of_rows | of_cells
+    return _OF_BITS[regime] | of_rows
 
 
-def _networks_in_time(n_rows: int, n_columns: int, max_seconds: float | None) -> int:
+def _networks_in_time(regime: Regime, max_seconds: float | None) -> int:
     """Return how many networks of a table of bits there is time for."""
     if max_seconds is None or max_seconds < _SECONDS_FOR_SEVERAL:
         return 1
-    if not has_many_cells(n_rows, n_columns):
+    if regime in (Regime.ROWS_ENOUGH, Regime.FEW_ROWS):
+        return 1
+    if regime is not Regime.IMAGES:
         return _SEVERAL
-    return min(max(1, int(max_seconds // _SECONDS_OF_MANY_CELLS)), _MOST_NETWORKS)
-
-
-def learns_few(n_rows: int, n_columns: int) -> bool:
-    """Return whether few orderings are best for a table: each can be learned well.
-
-    Examples
-    --------
-    >>> learns_few(5_000, 123), learns_few(2_000, 112), learns_few(2_461, 1556)
-    (True, False, True)
-    """
-    is_wide = n_rows < _ROWS_PER_COLUMN * n_columns
-    return n_rows >= (_LEAST_ROWS_OF_WIDE if is_wide else _OF_MORE_ROWS[-1][0])
-
-
-def has_scarce_rows(n_rows: int, n_columns: int) -> bool:
-    """Return whether a table of bits has hardly more rows than columns, and few of them.
-
-    Examples
-    --------
-    >>> has_scarce_rows(400, 500), has_scarce_rows(1_400, 180), has_scarce_rows(2_461, 1556)
-    (True, False, False)
-    """
-    return n_rows < _LEAST_ROWS_PER_COLUMN * n_columns and not learns_few(n_rows, n_columns)
-
-
-def has_many_cells(n_rows: int, n_columns: int) -> bool:
-    """Return whether a table of bits is as large as a set of images, and as wide.
-
-    Examples
-    --------
-    >>> has_many_cells(50_000, 784), has_many_cells(500_000, 100), has_many_cells(5_000, 784)
-    (True, False, False)
-    """
-    return n_columns >= _MANY_COLUMNS and n_rows * n_columns >= _MANY_CELLS
+    return min(max(1, int(max_seconds // _SECONDS_OF_IMAGES)), _MOST_NETWORKS)
 
 
 def choose_hidden(n_rows: int) -> tuple[int, int]:
@@ -233,22 +188,16 @@ def choose_hidden(n_rows: int) -> tuple[int, int]:
     return (width, width)
 
 
-def choose_orderings(orderings: str | int, n_rows: int, n_columns: int) -> int | None:
-    """Return the number of orderings to cycle through, or None for a fresh one at every step.
-
-    The rule behind "auto": few fixed orderings where rows are many, since then the network
-    can learn each well; fresh ones where rows are few, since they regularise. Where rows are
-    thousands there are fewer still (`learns_few`).
+def count_orderings(orderings: str | int) -> int | None:
+    """Return the number of orderings that was asked for, or None for a fresh one at every step.
 
     Examples
     --------
-    >>> choose_orderings("auto", 2000, 112), choose_orderings("all", 2000, 112)
-    (16, None)
+    >>> count_orderings("all"), count_orderings("8"), count_orderings(8)
+    (None, 8, 8)
     """
     if orderings == "all":
         return None
-    if orderings == "auto":
-        return _N_ORDERINGS if n_rows >= _ROWS_PER_COLUMN * n_columns else None
     if isinstance(orderings, str) and orderings.isdecimal():
         orderings = int(orderings)
     if isinstance(orderings, str):

@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from made.errors import OptionError
-from made.fitting import (
-    choose_hidden,
-    choose_orderings,
-    choose_recipe,
-    has_many_cells,
-    has_scarce_rows,
-    learns_few,
-)
+from made.fitting import Regime, choose_hidden, choose_recipe, regime_of
 from made.table import Schema
 
 Options = dict[str, Any]
@@ -62,54 +55,57 @@ BITS: tuple[Axis, ...] = (
     Choice("direct_input", (True, False)),
     Choice("conditioning", (True, False)),
 )
-# Where few orderings can be learned well: more regularised, less, and with direct connections.
-BITS_OF_FEW_ORDERINGS: tuple[Options, ...] = (
-    {},
-    {"weight_decay": 0.3, "learning_rate": 1e-3},
-    {
-        "hidden": (4000,),
-        "orderings": 4,
-        "dropout": 0.0,
-        "direct_input": True,
-        "learning_rate": 1e-3,
-    },
-    {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
-)
-# Of few rows and columns, many orderings that share their weights.
-BITS_OF_FEW_CELLS: tuple[Options, ...] = (
-    {},
-    {"learning_rate": 1e-3},
-    {"hidden": (2000,), "orderings": 8, "learning_rate": 1e-3},
-    {
-        "hidden": (1000,),
-        "orderings": 4,
-        "direct_input": False,
-        "conditioning": False,
-        "dropout": 0.5,
-    },
-)
-# Of hardly more rows than columns, a fixed list with nothing but dropped units in between.
-BITS_OF_SCARCE_ROWS: tuple[Options, ...] = (
-    {},
-    {"learning_rate": 4e-4},
-    {"dropout": 0.3, "direct_input": True, "conditioning": True, "orderings_per_step": 2},
-    {"orderings": 4, "direct_input": True, "learning_rate": 4e-4},
-)
-# Where rows are few and columns many, fresh orderings and dropout regularise.
-BITS_OF_FEW_ROWS: tuple[Options, ...] = (
-    {},
-    {"orderings_per_step": 4, "dropout": 0.3},
-    {"hidden": (500, 500), "dropout": 0.2, "learning_rate": 1e-3},
-    {"orderings": 4, "hidden": (500,), "dropout": 0.5, "learning_rate": 4e-4},
-)
-# Where cells are many, the time is for few networks: what differs little from the recipe is worth
-# pooling, whichever is best.
-BITS_OF_MANY_CELLS: tuple[Options, ...] = (
-    {},
-    {"dropout": 0.6},
-    {"weight_decay": 0.1, "dropout": 0.6},
-    {"hidden": (4000,)},
-)
+# The first trials of bits, by the regime of their rows.
+FIRST_OF_BITS: dict[Regime, tuple[Options, ...]] = {
+    # Few orderings: more regularised, less, and with direct connections.
+    Regime.MANY_ROWS: (
+        {},
+        {"weight_decay": 0.3, "learning_rate": 1e-3},
+        {
+            "hidden": (4000,),
+            "orderings": 4,
+            "dropout": 0.0,
+            "direct_input": True,
+            "learning_rate": 1e-3,
+        },
+        {"hidden": (2000,), "dropout": 0.7, "learning_rate": 1e-3},
+    ),
+    # Many orderings that share their weights.
+    Regime.ROWS_ENOUGH: (
+        {},
+        {"learning_rate": 1e-3},
+        {"hidden": (2000,), "orderings": 8, "learning_rate": 1e-3},
+        {
+            "hidden": (1000,),
+            "orderings": 4,
+            "direct_input": False,
+            "conditioning": False,
+            "dropout": 0.5,
+        },
+    ),
+    # Fresh orderings and dropout.
+    Regime.FEW_ROWS: (
+        {},
+        {"orderings_per_step": 4, "dropout": 0.3},
+        {"hidden": (500, 500), "dropout": 0.2, "learning_rate": 1e-3},
+        {"orderings": 4, "hidden": (500,), "dropout": 0.5, "learning_rate": 4e-4},
+    ),
+    # A fixed list with nothing but dropped units in between.
+    Regime.SCARCE_ROWS: (
+        {},
+        {"learning_rate": 4e-4},
+        {"dropout": 0.3, "direct_input": True, "conditioning": True, "orderings_per_step": 2},
+        {"orderings": 4, "direct_input": True, "learning_rate": 4e-4},
+    ),
+    # The time is for few networks: what differs little from the recipe is worth pooling, whichever
+    # is best.
+    Regime.IMAGES: (
+        {},
+        {"dropout": 0.6},
+        {"weight_decay": 0.1, "dropout": 0.6},
+        {"hidden": (4000,)},
+    ),
+}
 MIXED_FIRST: tuple[Options, ...] = (
     {},
     {"dropout": 0.1, "learning_rate": 2e-3},
@@ -124,9 +120,9 @@ MIXED_OF_FEW_ORDERINGS: tuple[Options, ...] = (
 )
 # Into how many trials the time is divided, and the share of it that goes into trying options; in
 # the rest the best are trained again from other seeds: where all over-fit, independent networks are
-# worth more than any option, and most where cells are many.
+# worth more than any option, and most of images.
 _TRIALS, _EXPLORING = 5, 0.6
-_TRIALS_OF_MANY_CELLS, _EXPLORING_OF_MANY_CELLS = 24, 0.25
+_TRIALS_OF_IMAGES, _EXPLORING_OF_IMAGES = 24, 0.25
 
 
 def _mixed(n_rows: int) -> tuple[Axis, ...]:
@@ -251,18 +247,14 @@ def space_of(schema: Schema, n_rows: int, fixed: Options) -> Space:
 
 def _first(schema: Schema, n_rows: int) -> tuple[tuple[Options, ...], int, float]:
     """Return the first trials, by the rules of the recipe, how many there are, and exploring."""
-    n_columns = schema.n_columns
-    is_few = learns_few(n_rows, n_columns)
+    regime = regime_of(schema, n_rows)
     if not schema.is_binary:
+        is_few = regime is Regime.MANY_ROWS
         return MIXED_OF_FEW_ORDERINGS if is_few else MIXED_FIRST, _TRIALS, _EXPLORING
-    if is_few:
-        if has_many_cells(n_rows, n_columns):
-            return BITS_OF_MANY_CELLS, _TRIALS_OF_MANY_CELLS, _EXPLORING_OF_MANY_CELLS
-        return BITS_OF_FEW_ORDERINGS, _TRIALS, _EXPLORING
-    if has_scarce_rows(n_rows, n_columns):
-        return BITS_OF_SCARCE_ROWS, _TRIALS, _EXPLORING
-    is_fresh = choose_orderings("auto", n_rows, n_columns) is None
-    return BITS_OF_FEW_ROWS if is_fresh else BITS_OF_FEW_CELLS, _TRIALS, _EXPLORING
+    first = FIRST_OF_BITS[regime]
+    if regime is Regime.IMAGES:
+        return first, _TRIALS_OF_IMAGES, _EXPLORING_OF_IMAGES
+    return first, _TRIALS, _EXPLORING
 
 
 def label(value: Any) -> str:
