@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from made import uniforms as streams
 from made.errors import OptionError
+from made.philox import fill_rows
 from made.uniforms import (
     CELLS,
     HIDDEN_DEGREES,
@@ -41,6 +42,32 @@ def test_rows_do_not_depend_on_the_chunk_they_come_in(
     cuts = sorted({0, 40, *borders})
     chunks = [uniforms(seed, a, b - a, n_columns) for a, b in itertools.pairwise(cuts)]
     assert np.array_equal(np.concatenate(chunks), whole)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    seed=st.integers(0, LARGEST),
+    first_row=st.integers(0, 10**15),
+    n_rows=st.integers(0, 5),
+    n_columns=st.integers(1, 13),
+)
+def test_compiled_uniforms_are_those_of_numpy(
+    seed: int, first_row: int, n_rows: int, n_columns: int
+) -> None:
+    compiled = np.full((n_rows, n_columns), np.nan)
+    fill_rows((np.uint64(seed), np.uint64(CELLS)), np.uint64(first_row), compiled)
+    assert np.array_equal(compiled, uniforms(seed, first_row, n_rows, n_columns))
+
+
+@pytest.mark.parametrize("n_columns", [1, 6, 2**18 + 3])
+def test_many_rows_are_those_of_small_chunks(n_columns: int) -> None:
+    n_rows = -(-(2**18) // n_columns) + 1
+    drawn = uniforms(3, 5, n_rows, n_columns, MEMBER_CHOICE)
+    assert drawn.size >= 2**18
+    for place in (0, n_rows // 2, n_rows - 1):
+        bits = np.random.Philox(key=np.array([3, MEMBER_CHOICE], dtype=np.uint64))
+        bits.advance((5 + place) * -(-n_columns // 4))
+        assert np.array_equal(drawn[place], np.random.Generator(bits).random(n_columns))
 
 
 def test_rows_far_away_need_no_rows_before_them() -> None:

@@ -38,6 +38,8 @@ SUGGESTIONS = 21
 NETWORKS = 22
 
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter.
+# From so many on, compiled code on all threads saves more than it takes to import.
+_MANY = 2**18
 _MAX_SEED = 2**63 - 1
 
 
@@ -96,8 +98,22 @@ def uniforms(
     >>> bool((uniforms(0, 4, 2, 5) == whole[4:6]).all())
     True
     """
+    if n_rows * n_columns >= _MANY:
+        return _many_uniforms(seed, first_row, n_rows, n_columns, purpose)
     blocks_per_row = -(-n_columns // _WORDS_PER_BLOCK)
     bits = np.random.Philox(key=np.array([seed, purpose], dtype=np.uint64))
     bits.advance(first_row * blocks_per_row)
     words = np.random.Generator(bits).random((n_rows, blocks_per_row * _WORDS_PER_BLOCK))
     return words[:, :n_columns]
+
+
+def _many_uniforms(
+    seed: int, first_row: int, n_rows: int, n_columns: int, purpose: int
+) -> np.ndarray:
+    from made.philox import fill_rows
+    from made.threads import set_compiled_threads
+
+    set_compiled_threads()
+    result = np.empty((n_rows, n_columns))
+    fill_rows((np.uint64(seed), np.uint64(purpose)), np.uint64(first_row), result)
+    return result

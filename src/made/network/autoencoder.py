@@ -263,11 +263,19 @@ class MaskedAutoencoder(nn.Module):
             update = linear(activations, wiring.hidden[layer])
             stream = stream + update if self.config.residual and layer else update
             normed = self.norms[layer](stream, wiring.groups[layer]) if self.norms else stream
-            activations = dropout(self._activation(normed), self.config.dropout, dropout_random)
+            activations = dropout(self._activate(normed), self.config.dropout, dropout_random)
             if str(layer) in self.readouts:
                 readout = self.readouts[str(layer)](activations, wiring.readouts[str(layer)])
                 outputs = outputs + readout
-        return outputs
+        # Prepared edges have the rows side by side; families want the outputs of a row so.
+        return outputs.contiguous()
+
+    def _activate(self, normed: Tensor) -> Tensor:
+        """Return f(norm(s)), in the same memory where nobody asks for norm(s) again."""
+        is_last_use = bool(self.norms) or not self.config.residual
+        if is_last_use and self.config.activation == "relu" and not torch.is_grad_enabled():
+            return normed.relu_()
+        return self._activation(normed)
 
 
 def _n_blocks(n_products: int) -> int:

@@ -163,17 +163,45 @@ class TriangularEdges:
 
 
 class PreparedEdges(TriangularEdges):
-    """Blocks whose weights are sorted once and then used for many batches, without gradients."""
+    """Blocks whose weights are sorted once and then used for many batches, without gradients.
+
+    The values of a unit for all rows lie side by side, what comes out is a transposed view: so
+    blocks of few units are as fast to multiply as many, and a shift is added while they are near.
+    """
 
     _prepared: tuple[Tensor, Tensor | None] | None = None
 
     def product(self, inputs: Tensor, weights: Weights) -> Tensor:
-        weight, bias, conditioning, self._by_input = weights
         if self._prepared is None:
-            shift = self.conditioned_shift(conditioning)
-            self._prepared = self.sort(weight, "weight"), shift
-        result = self.multiply(self.sort_inputs(inputs), *self._prepared)
-        return result if bias is None else result.add_(bias)
+            self._prepared = self._prepare(weights)
+        weight, shift = self._prepared
+        columns = inputs.t()
+        if self.input_order is None:
+            columns = columns.contiguous()
+        else:
+            columns = columns.index_select(0, self.input_order)
+        result = inputs.new_empty(self.triangle.n_outputs, len(inputs))
+        for block in self.triangle.blocks:
+            part = result[block.start : block.stop]
+            if block.end:
+                torch.mm(weight[block.start : block.stop, : block.end], columns[: block.end], out=part)
+            else:
+                part.zero_()
+            if shift is not None:
+                part += shift[block.start : block.stop]
+        order = self.triangle.output_order
+        if order is not None:
+            result = result.index_select(0, torch.as_tensor(ranks(order)))
+        return result.t()
+
+    def _prepare(self, weights: Weights) -> tuple[Tensor, Tensor | None]:
+        """Return W in sorted order, and what is added to every row, (n_out, 1)."""
+        weight, bias, conditioning, self._by_input = weights
+        shift = self.conditioned_shift(conditioning)
+        if bias is not None:
+            in_order = bias if self.output_order is None else bias[self.output_order]
+            shift = in_order if shift is None else shift + in_order
+        return self.sort(weight, "weight"), None if shift is None else shift[:, None]
 
 
 class _TriangularProduct(torch.autograd.Function):

@@ -18,10 +18,13 @@ from made.ordered.network import OrderedNetwork, order_network
 from made.ordered.plan import Plan, make_plan
 from made.ordered.stepwise import draw_stepwise
 from made.orderings import Connectivity
+from made.threads import set_compiled_threads
 
-# Rows that a tile of the kernel computes side by side. Products have few, fixed shapes, so that a
-# row does not depend on how many others are drawn with it; the small ones are for a row or a few.
-_TILES = (1, 8, 128)
+# Rows that a tile of the kernel computes side by side, by how many are to be drawn. Products have
+# few, fixed shapes, so that a row does not depend on how many others are drawn with it; small ones
+# are for a row or a few, and for two threads to share.
+_LANES = ((1, 1), (8, 8), (128, 64))
+_MOST_LANES = 128
 _MAX_CACHE_BYTES = 512 * 2**20
 
 
@@ -129,18 +132,15 @@ def sample_ordered(
         result,
     )
     # Slow to import, and not needed for other families and devices.
-    import numba
-
     from made.ordered import kernels
 
-    lanes = next((tile for tile in _TILES if len(uniforms) <= tile), _TILES[-1])
+    lanes = next((lanes for up_to, lanes in _LANES if len(uniforms) <= up_to), _MOST_LANES)
     with _blas_threads().limit(limits=1, user_api="blas"):
-        n_threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        n_threads = set_compiled_threads()
         if len(uniforms) <= lanes or n_threads == 1:
             kernels.draw_serial(*arguments, lanes)
         else:
-            numba.set_num_threads(n_threads)
-            kernels.draw_parallel(*arguments, lanes)
+            kernels.draw_parallel(*arguments, lanes, n_threads)
     return result
 
 
