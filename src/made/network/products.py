@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from made.blocks import Runs, Triangle
 from made.orderings import ranks
 
-_AS_IT_IS = np.empty(0, dtype=np.int64)
-
 
 class Weights(NamedTuple):
     """W, b and U of a layer; W and U are ``(n_out, n_in)``, or ``(n_in, n_out)`` by input."""
@@ -57,6 +55,9 @@ class TriangularEdges:
     The backward pass writes the gradients into ``.grad`` of the parameters, in memory that is
     used again at every step: memory that is new at every step costs as much as the products. So
     one backward pass follows one forward pass, and gradients are not added up.
+
+    The values of a unit for all rows lie side by side, and what comes out is a transposed view:
+    blocks of few units are then nearly as fast to multiply as many.
     """
 
     def __init__(self, triangle: Triangle) -> None:
@@ -82,47 +83,66 @@ class TriangularEdges:
         """Return W or U in sorted order, (n_out, n_in), zero where the mask cuts a block."""
         from made.network import moves  # Compiled code: slow to import.
 
-        result = self._buffer(name, parameter)
+        result, source = self._buffer(name, parameter), parameter.detach()
         runs, order, places = self._moves()
-        moves.gather_runs(
-            parameter.detach().numpy(),
-            order,
-            places,
-            runs.keep_from,
-            runs.keep_to,
-            runs.clear_from,
-            runs.clear_to,
-            result.numpy(),
-        )
+        if places is not None:
+            moves.gather_runs(
+                source.numpy(),
+                _numbers(order, result),
+                places.numpy(),
+                runs.keep_from,
+                runs.keep_to,
+                runs.clear_from,
+                runs.clear_to,
+                result.numpy(),
+            )
+            return by_output(result, self._by_input)
+        # Whole rows, on all threads of torch: what is copied in vain costs less than it saves.
+        if order is not None:
+            torch.index_select(source, 0, order, out=result)
+        else:
+            target, source = (by_output(matrix, self._by_input) for matrix in (result, source))
+            for block in self.triangle.blocks:
+                span = slice(block.start, block.stop)
+                target[span, : block.end].copy_(source[span, : block.end])
+        moves.clear_runs(result.numpy(), runs.clear_from, runs.clear_to)
         return by_output(result, self._by_input)
 
     def sort_inputs(self, inputs: Tensor) -> Tensor:
-        """Return the inputs in sorted order."""
-        return inputs if self.input_order is None else inputs.index_select(1, self.input_order)
+        """Return the inputs in sorted order, shape ``(n_in, n_rows)``."""
+        return _side_by_side(inputs, self.input_order)
 
-    def conditioned_shift(self, conditioning: Tensor | None) -> Tensor | None:
-        """Return ``(U * M) 1`` in sorted order, shape ``(n_out,)``."""
+    def shift(self, bias: Tensor | None, conditioning: Tensor | None) -> Tensor | None:
+        """Return ``(U * M) 1 + b`` in sorted order, shape ``(n_out,)``."""
+        sums = None
+        if bias is not None:
+            sums = bias.detach()
+            sums = sums if self.output_order is None else sums[self.output_order]
         if conditioning is None:
-            return None
+            return sums
         matrix = self.sort(conditioning, "conditioning")
-        sums = matrix.new_empty(self.triangle.n_outputs)
+        conditioned = matrix.new_empty(self.triangle.n_outputs)
         for block in self.triangle.blocks:
             span = slice(block.start, block.stop)
-            torch.sum(matrix[span, : block.end], dim=1, out=sums[span])
-        return sums
+            torch.sum(matrix[span, : block.end], dim=1, out=conditioned[span])
+        return conditioned if sums is None else conditioned.add_(sums)
 
-    def multiply(self, inputs: Tensor, weight: Tensor, shift: Tensor | None) -> Tensor:
-        """Return ``W x + shift`` of sorted inputs and weights, the outputs in their own order."""
-        result = inputs.new_empty(len(inputs), self.triangle.n_outputs)
+    def multiply(self, columns: Tensor, weight: Tensor, shift: Tensor | None) -> Tensor:
+        """Return ``W x + shift`` of sorted inputs and weights, the outputs in their own order.
+
+        Shapes ``(n_in, n_rows)``, ``(n_out, n_in)`` and ``(n_out,)`` -> ``(n_out, n_rows)``.
+        """
+        result = columns.new_empty(self.triangle.n_outputs, columns.shape[1])
         for block in self.triangle.blocks:
             span = slice(block.start, block.stop)
             if block.end:
-                torch.mm(inputs[:, : block.end], weight[span, : block.end].T, out=result[:, span])
+                torch.mm(weight[span, : block.end], columns[: block.end], out=result[span])
             else:
-                result[:, span].zero_()
-        if shift is not None:
-            result += shift
-        return _unsort_columns(result, self.triangle.output_order)
+                result[span].zero_()
+            if shift is not None:
+                # While the block is near.
+                result[span] += shift[span, None]
+        return _unsort(result, self.output_order)
 
     def gradient_buffer(self, parameter: Tensor, name: str) -> Tensor:
         """Return where the gradient in sorted order, (n_out, n_in), is written."""
@@ -139,20 +159,28 @@ class TriangularEdges:
         from made.network import moves
 
         runs, order, places = self._moves()
-        gradient = _grad(parameter).numpy()
-        if self.triangle.moves:
-            buffer = self._buffers[name].numpy()
-            moves.scatter_runs(buffer, order, places, runs.keep_from, runs.keep_to, gradient)
-        else:
-            moves.clear_runs(gradient, runs.clear_from, runs.clear_to)
+        gradient = _grad(parameter)
+        buffer = self._buffers[name] if self.triangle.moves else gradient
+        if places is not None:
+            moves.scatter_runs(
+                buffer.numpy(),
+                _numbers(order, buffer),
+                places.numpy(),
+                runs.keep_from,
+                runs.keep_to,
+                gradient.numpy(),
+            )
+            return
+        # Outside of the blocks a buffer is zero from the start.
+        moves.clear_runs(buffer.numpy(), runs.clear_from, runs.clear_to)
+        if order is not None:
+            torch.index_select(buffer, 0, _ranks(order), out=gradient)
 
-    def _moves(self) -> tuple[Runs, np.ndarray, np.ndarray]:
+    def _moves(self) -> tuple[Runs, Tensor | None, Tensor | None]:
         """Return the runs of a matrix as it is stored, and the orders of its two sides."""
-        orders = (self.triangle.output_order, self.triangle.input_order)
-        rows, columns = (_AS_IT_IS if order is None else order for order in orders)
         if self._by_input:
-            return self.triangle.columns, columns, rows
-        return self.triangle.rows, rows, columns
+            return self.triangle.columns, self.input_order, self.output_order
+        return self.triangle.rows, self.output_order, self.input_order
 
     def _buffer(self, name: str, parameter: Tensor) -> Tensor:
         """Return memory for a matrix, the same at every call, zero at first."""
@@ -163,45 +191,15 @@ class TriangularEdges:
 
 
 class PreparedEdges(TriangularEdges):
-    """Blocks whose weights are sorted once and then used for many batches, without gradients.
-
-    The values of a unit for all rows lie side by side, what comes out is a transposed view: so
-    blocks of few units are as fast to multiply as many, and a shift is added while they are near.
-    """
+    """Blocks whose weights are sorted once and then used for many batches, without gradients."""
 
     _prepared: tuple[Tensor, Tensor | None] | None = None
 
     def product(self, inputs: Tensor, weights: Weights) -> Tensor:
-        if self._prepared is None:
-            self._prepared = self._prepare(weights)
-        weight, shift = self._prepared
-        columns = inputs.t()
-        if self.input_order is None:
-            columns = columns.contiguous()
-        else:
-            columns = columns.index_select(0, self.input_order)
-        result = inputs.new_empty(self.triangle.n_outputs, len(inputs))
-        for block in self.triangle.blocks:
-            part = result[block.start : block.stop]
-            if block.end:
-                torch.mm(weight[block.start : block.stop, : block.end], columns[: block.end], out=part)
-            else:
-                part.zero_()
-            if shift is not None:
-                part += shift[block.start : block.stop]
-        order = self.triangle.output_order
-        if order is not None:
-            result = result.index_select(0, torch.as_tensor(ranks(order)))
-        return result.t()
-
-    def _prepare(self, weights: Weights) -> tuple[Tensor, Tensor | None]:
-        """Return W in sorted order, and what is added to every row, (n_out, 1)."""
         weight, bias, conditioning, self._by_input = weights
-        shift = self.conditioned_shift(conditioning)
-        if bias is not None:
-            in_order = bias if self.output_order is None else bias[self.output_order]
-            shift = in_order if shift is None else shift + in_order
-        return self.sort(weight, "weight"), None if shift is None else shift[:, None]
+        if self._prepared is None:
+            self._prepared = self.sort(weight, "weight"), self.shift(bias, conditioning)
+        return self.multiply(self.sort_inputs(inputs), *self._prepared).t()
 
 
 class _TriangularProduct(torch.autograd.Function):
@@ -214,41 +212,34 @@ class _TriangularProduct(torch.autograd.Function):
         conditioning: Tensor | None,
         edges: TriangularEdges,
     ) -> Tensor:
-        sorted_inputs = edges.sort_inputs(inputs)
+        columns = edges.sort_inputs(inputs)
         sorted_weight = edges.sort(weight, "weight")
-        shift = edges.conditioned_shift(conditioning)
-        result = edges.multiply(sorted_inputs, sorted_weight, shift)
-        if bias is not None:
-            result += bias
+        result = edges.multiply(columns, sorted_weight, edges.shift(bias, conditioning))
         ctx.edges = edges
         ctx.parameters = (weight, bias, conditioning)
         ctx.needs_inputs = ctx.needs_input_grad[0]
-        ctx.save_for_backward(sorted_inputs, sorted_weight)
-        return result
+        ctx.save_for_backward(columns, sorted_weight)
+        return result.t()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         edges: TriangularEdges = ctx.edges
         blocks = edges.triangle.blocks
-        sorted_inputs, sorted_weight = ctx.saved_tensors
+        columns, sorted_weight = ctx.saved_tensors
         weight, bias, conditioning = ctx.parameters
-        gradient = gradients[0]
+        gradient = _side_by_side(gradients[0], None)
         if bias is not None:
-            torch.sum(gradient, dim=0, out=_grad(bias))
+            torch.sum(gradient, dim=1, out=_grad(bias))
         if edges.output_order is not None:
-            gradient = gradient.index_select(1, edges.output_order)
+            gradient = gradient.index_select(0, edges.output_order)
         products = edges.gradient_buffer(weight, "weight gradient")
         for block in blocks:
             span = slice(block.start, block.stop)
             if block.end:
-                torch.mm(
-                    gradient[:, span].T,
-                    sorted_inputs[:, : block.end],
-                    out=products[span, : block.end],
-                )
+                torch.mm(gradient[span], columns[: block.end].t(), out=products[span, : block.end])
         edges.unsort(weight, "weight gradient")
         if conditioning is not None:
-            sums = gradient.sum(dim=0)[:, None]
+            sums = gradient.sum(dim=1)[:, None]
             products = edges.gradient_buffer(conditioning, "conditioning gradient")
             for block in blocks:
                 span = slice(block.start, block.stop)
@@ -256,18 +247,20 @@ class _TriangularProduct(torch.autograd.Function):
             edges.unsort(conditioning, "conditioning gradient")
         if not ctx.needs_inputs:
             return None, None, None, None, None
-        result = torch.zeros_like(sorted_inputs)
+        result = torch.empty_like(columns)
         begin = 0
         for block in blocks:
             # The inputs behind the border of the block before: seen from this block on.
             if begin < block.end:
                 torch.mm(
-                    gradient[:, block.start :],
-                    sorted_weight[block.start :, begin : block.end],
-                    out=result[:, begin : block.end],
+                    sorted_weight[block.start :, begin : block.end].t(),
+                    gradient[block.start :],
+                    out=result[begin : block.end],
                 )
                 begin = block.end
-        return _unsort_columns(result, edges.triangle.input_order), None, None, None, None
+        # What no output sees.
+        result[begin:].zero_()
+        return _unsort(result, edges.input_order).t(), None, None, None, None
 
 
 def by_output(matrix: Tensor, by_input: bool) -> Tensor:
@@ -285,7 +278,22 @@ def _index(order: np.ndarray | None) -> Tensor | None:
     return None if order is None else torch.as_tensor(order)
 
 
-def _unsort_columns(matrix: Tensor, order: np.ndarray | None) -> Tensor:
-    """Return the matrix with sorted column ``i`` back at place ``order[i]``."""
-    # Looking up where each column went is three times as fast as writing it there.
-    return matrix if order is None else matrix.index_select(1, torch.as_tensor(ranks(order)))
+def _side_by_side(matrix: Tensor, order: Tensor | None) -> Tensor:
+    """Return ``(n_rows, n_units)`` as ``(n_units, n_rows)``, the units in ``order``."""
+    columns = matrix.t()
+    return columns.contiguous() if order is None else columns.index_select(0, order)
+
+
+def _unsort(columns: Tensor, order: Tensor | None) -> Tensor:
+    """Return the matrix with sorted row ``i`` back at place ``order[i]``."""
+    # Looking up where each row went is faster than writing it there.
+    return columns if order is None else columns.index_select(0, _ranks(order))
+
+
+def _ranks(order: Tensor) -> Tensor:
+    return torch.as_tensor(ranks(order.numpy()))
+
+
+def _numbers(order: Tensor | None, matrix: Tensor) -> np.ndarray:
+    """Return the order of the rows of ``matrix`` in numbers."""
+    return np.arange(len(matrix)) if order is None else order.numpy()
