@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import made.network.autoencoder as autoencoder
+import made.network.products as products
 from cases import NETWORKS, random_model
 from made.blocks import triangle
 from made.model import Model
@@ -20,6 +21,15 @@ def gradients(model: Model) -> dict[str, torch.Tensor]:
     }
 
 
+@pytest.fixture(params=["few rows, small", "many rows, large"])
+def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows of small matrices are laid out and moved otherwise than many of large ones."""
+    if request.param == "many rows, large":
+        monkeypatch.setattr(products, "_ROWS_SIDE_BY_SIDE", 1)
+        monkeypatch.setattr(products, "_LARGE_MATRIX", 1)
+
+
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("n_blocks", [1, 3, 16])
 @pytest.mark.parametrize("n_columns", [1, 2, 12])
 @pytest.mark.parametrize("name", NETWORKS)
@@ -50,6 +60,25 @@ def test_outputs_and_gradients_equal_those_of_dense_masks(
         torch.testing.assert_close(found.detach(), outputs, atol=1e-4, rtol=1e-4)
         for name_of, gradient in gradients(model).items():
             torch.testing.assert_close(gradient, dense[name_of], atol=1e-3, rtol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.usefixtures("layout")
+@pytest.mark.parametrize("n_blocks", [1, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_prepared_blocks_score_as_dense_masks_do(
+    name: str, n_blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autoencoder, "_n_blocks", lambda n_products: n_blocks)
+    model = random_model(12, **NETWORKS[name])
+    rows = (torch.rand(17, 12, generator=torch.Generator().manual_seed(5)) < 0.5).float()
+    source = model.connectivity_source(seed=2, n_orderings=None)
+    wiring = None
+    for connectivity in source.members(3):
+        expected = model.log_prob(rows, model.network.wire(connectivity))
+        wiring = model.network.wire_prepared(connectivity, len(rows), wiring)
+        for _ in range(2):
+            torch.testing.assert_close(model.log_prob(rows, wiring), expected, atol=1e-4, rtol=0)
 
 
 def test_half_of_the_products_are_skipped() -> None:

@@ -6,6 +6,7 @@ never what comes out. Knows masks and blocks; knows nothing of layers or connect
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +16,12 @@ from torch import Tensor, nn
 
 from made.blocks import Runs, Triangle
 from made.orderings import ranks
+
+# From so many rows on the values of a unit lie side by side in memory; below, those of a row do.
+_ROWS_SIDE_BY_SIDE = 128
+# Matrices of so many numbers move row by row, all that a block reads; smaller ones run by run.
+_LARGE_MATRIX = 2**18
+_AS_IT_IS = np.empty(0, dtype=np.int64)
 
 
 class Weights(NamedTuple):
@@ -56,8 +63,8 @@ class TriangularEdges:
     used again at every step: memory that is new at every step costs as much as the products. So
     one backward pass follows one forward pass, and gradients are not added up.
 
-    The values of a unit for all rows lie side by side, and what comes out is a transposed view:
-    blocks of few units are then nearly as fast to multiply as many.
+    Of many rows, the values of a unit lie side by side, and what comes out is a transposed view:
+    blocks of few units are then nearly as fast to multiply as many. Few rows are too short for it.
     """
 
     def __init__(self, triangle: Triangle) -> None:
@@ -85,11 +92,11 @@ class TriangularEdges:
 
         result, source = self._buffer(name, parameter), parameter.detach()
         runs, order, places = self._moves()
-        if places is not None:
+        if not self._moves_rows(parameter):
             moves.gather_runs(
                 source.numpy(),
-                _numbers(order, result),
-                places.numpy(),
+                _numbers(order),
+                _numbers(places),
                 runs.keep_from,
                 runs.keep_to,
                 runs.clear_from,
@@ -97,20 +104,19 @@ class TriangularEdges:
                 result.numpy(),
             )
             return by_output(result, self._by_input)
-        # Whole rows, on all threads of torch: what is copied in vain costs less than it saves.
-        if order is not None:
-            torch.index_select(source, 0, order, out=result)
-        else:
-            target, source = (by_output(matrix, self._by_input) for matrix in (result, source))
-            for block in self.triangle.blocks:
-                span = slice(block.start, block.stop)
-                target[span, : block.end].copy_(source[span, : block.end])
+        # What the blocks read; the mask cuts its corners.
+        for rows, columns in self._pieces():
+            piece = result[rows, columns]
+            if order is None:
+                piece.copy_(source[rows, columns])
+            else:
+                torch.index_select(source[:, columns], 0, order[rows], out=piece)
         moves.clear_runs(result.numpy(), runs.clear_from, runs.clear_to)
         return by_output(result, self._by_input)
 
     def sort_inputs(self, inputs: Tensor) -> Tensor:
         """Return the inputs in sorted order, shape ``(n_in, n_rows)``."""
-        return _side_by_side(inputs, self.input_order)
+        return _columns(inputs, self.input_order)
 
     def shift(self, bias: Tensor | None, conditioning: Tensor | None) -> Tensor | None:
         """Return ``(U * M) 1 + b`` in sorted order, shape ``(n_out,)``."""
@@ -132,7 +138,7 @@ class TriangularEdges:
 
         Shapes ``(n_in, n_rows)``, ``(n_out, n_in)`` and ``(n_out,)`` -> ``(n_out, n_rows)``.
         """
-        result = columns.new_empty(self.triangle.n_outputs, columns.shape[1])
+        result = _new_columns(columns, self.triangle.n_outputs)
         for block in self.triangle.blocks:
             span = slice(block.start, block.stop)
             if block.end:
@@ -160,27 +166,45 @@ class TriangularEdges:
 
         runs, order, places = self._moves()
         gradient = _grad(parameter)
-        buffer = self._buffers[name] if self.triangle.moves else gradient
-        if places is not None:
-            moves.scatter_runs(
-                buffer.numpy(),
-                _numbers(order, buffer),
-                places.numpy(),
-                runs.keep_from,
-                runs.keep_to,
-                gradient.numpy(),
-            )
+        if not self.triangle.moves:
+            moves.clear_runs(gradient.numpy(), runs.clear_from, runs.clear_to)
             return
-        # Outside of the blocks a buffer is zero from the start.
-        moves.clear_runs(buffer.numpy(), runs.clear_from, runs.clear_to)
-        if order is not None:
+        buffer = self._buffers[name]
+        if self._moves_rows(parameter):
+            assert order is not None
+            # Outside of the blocks a buffer is zero from the start.
+            moves.clear_runs(buffer.numpy(), runs.clear_from, runs.clear_to)
             torch.index_select(buffer, 0, _ranks(order), out=gradient)
+            return
+        moves.scatter_runs(
+            buffer.numpy(),
+            _numbers(order),
+            _numbers(places),
+            runs.keep_from,
+            runs.keep_to,
+            gradient.numpy(),
+        )
+
+    def _moves_rows(self, parameter: Tensor) -> bool:
+        """Whether rows move as they are, on all threads of torch: of a large matrix that pays."""
+        _, _, places = self._moves()
+        return places is None and parameter.numel() >= _LARGE_MATRIX
 
     def _moves(self) -> tuple[Runs, Tensor | None, Tensor | None]:
         """Return the runs of a matrix as it is stored, and the orders of its two sides."""
         if self._by_input:
             return self.triangle.columns, self.input_order, self.output_order
         return self.triangle.rows, self.output_order, self.input_order
+
+    def _pieces(self) -> list[tuple[slice, slice]]:
+        """Return the rows and columns of the blocks in a matrix as it is stored."""
+        blocks = self.triangle.blocks
+        if not self._by_input:
+            return [(slice(b.start, b.stop), slice(0, b.end)) for b in blocks]
+        # Inputs between the borders of two blocks are read by all outputs from the second on.
+        ends = [0, *(block.end for block in blocks)]
+        pieces = zip(blocks, pairwise(ends), strict=True)
+        return [(slice(*rows), slice(b.start, None)) for b, rows in pieces if rows[0] < rows[1]]
 
     def _buffer(self, name: str, parameter: Tensor) -> Tensor:
         """Return memory for a matrix, the same at every call, zero at first."""
@@ -227,11 +251,10 @@ class _TriangularProduct(torch.autograd.Function):
         blocks = edges.triangle.blocks
         columns, sorted_weight = ctx.saved_tensors
         weight, bias, conditioning = ctx.parameters
-        gradient = _side_by_side(gradients[0], None)
+        gradient = gradients[0]
         if bias is not None:
-            torch.sum(gradient, dim=1, out=_grad(bias))
-        if edges.output_order is not None:
-            gradient = gradient.index_select(0, edges.output_order)
+            torch.sum(gradient, dim=0, out=_grad(bias))
+        gradient = _columns(gradient, edges.output_order)
         products = edges.gradient_buffer(weight, "weight gradient")
         for block in blocks:
             span = slice(block.start, block.stop)
@@ -247,7 +270,7 @@ class _TriangularProduct(torch.autograd.Function):
             edges.unsort(conditioning, "conditioning gradient")
         if not ctx.needs_inputs:
             return None, None, None, None, None
-        result = torch.empty_like(columns)
+        result = _new_columns(columns, len(columns))
         begin = 0
         for block in blocks:
             # The inputs behind the border of the block before: seen from this block on.
@@ -278,22 +301,32 @@ def _index(order: np.ndarray | None) -> Tensor | None:
     return None if order is None else torch.as_tensor(order)
 
 
-def _side_by_side(matrix: Tensor, order: Tensor | None) -> Tensor:
+def _columns(matrix: Tensor, order: Tensor | None) -> Tensor:
     """Return ``(n_rows, n_units)`` as ``(n_units, n_rows)``, the units in ``order``."""
+    if len(matrix) < _ROWS_SIDE_BY_SIDE:
+        return (matrix if order is None else matrix.index_select(1, order)).t()
     columns = matrix.t()
     return columns.contiguous() if order is None else columns.index_select(0, order)
+
+
+def _new_columns(like: Tensor, n_units: int) -> Tensor:
+    """Return memory for ``(n_units, n_rows)``, as many rows as ``like`` has, laid out alike."""
+    n_rows = like.shape[1]
+    if n_rows < _ROWS_SIDE_BY_SIDE:
+        return like.new_empty(n_rows, n_units).t()
+    return like.new_empty(n_units, n_rows)
 
 
 def _unsort(columns: Tensor, order: Tensor | None) -> Tensor:
     """Return the matrix with sorted row ``i`` back at place ``order[i]``."""
     # Looking up where each row went is faster than writing it there.
-    return columns if order is None else columns.index_select(0, _ranks(order))
+    return columns if order is None else _columns(columns.t(), _ranks(order))
 
 
 def _ranks(order: Tensor) -> Tensor:
     return torch.as_tensor(ranks(order.numpy()))
 
 
-def _numbers(order: Tensor | None, matrix: Tensor) -> np.ndarray:
-    """Return the order of the rows of ``matrix`` in numbers."""
-    return np.arange(len(matrix)) if order is None else order.numpy()
+def _numbers(order: Tensor | None) -> np.ndarray:
+    """Return an order in numbers; empty where there is none."""
+    return _AS_IT_IS if order is None else order.numpy()
