@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import made.network.autoencoder as autoencoder
-import made.network.products as products
+import made.network.triangular as triangular
 from cases import NETWORKS, random_model
 from made.blocks import triangle
 from made.model import Model
@@ -25,8 +25,8 @@ def gradients(model: Model) -> dict[str, torch.Tensor]:
 def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few rows of small matrices are laid out and moved otherwise than many of large ones."""
     if request.param == "many rows, large":
-        monkeypatch.setattr(products, "_ROWS_SIDE_BY_SIDE", 1)
-        monkeypatch.setattr(products, "_LARGE_MATRIX", 1)
+        monkeypatch.setattr(triangular, "_ROWS_SIDE_BY_SIDE", 1)
+        monkeypatch.setattr(triangular, "_LARGE_MATRIX", 1)
 
 
 @pytest.mark.usefixtures("layout")

@@ -19,7 +19,8 @@ from made.blocks import Triangle, triangle
 from made.masks import hidden_mask, output_mask
 from made.network.config import NetworkConfig
 from made.network.layers import CumulativeRMSNorm, DegreeGroups, MaskedLinear, dropout
-from made.network.products import DenseEdges, Edges, PreparedEdges, TriangularEdges
+from made.network.products import DenseEdges, Edges
+from made.network.triangular import PreparedEdges, TriangularEdges
 from made.orderings import Connectivity
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
