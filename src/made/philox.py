@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-WORDS = 4  # A value of the counter yields four words of 64 bits.
+_WORDS = 4  # A value of the counter yields four words of 64 bits.
 _ROUNDS = 10
 _MULTIPLIERS = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _WEYL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
@@ -62,8 +62,8 @@ def _float(word):
 
 @numba.njit(**_OPTIONS)
 def _fill_row(key, counter, row):
-    whole = len(row) // WORDS * WORDS
-    for first in range(0, whole, WORDS):
+    whole = len(row) // _WORDS * _WORDS
+    for first in range(0, whole, _WORDS):
         a, b, c, d = _block(counter, key)
         row[first] = _float(a)
         row[first + 1] = _float(b)
@@ -79,7 +79,7 @@ def _fill_row(key, counter, row):
 @numba.njit(parallel=True, **_OPTIONS)
 def fill_rows(key, first_row, rows):
     """Fill ``rows``, the first of which has number ``first_row``, each from a run of its own."""
-    n_blocks = np.uint64((rows.shape[1] + WORDS - 1) // WORDS)
+    n_blocks = np.uint64((rows.shape[1] + _WORDS - 1) // _WORDS)
     for r in numba.prange(len(rows)):
         # NumPy counts up before it draws: the first block of all has number 1.
         counter = np.uint64(first_row + np.uint64(r)) * n_blocks + np.uint64(1)

@@ -59,7 +59,7 @@ class TriangularEdges:
 
         result, source = self._buffer(name, parameter), parameter.detach()
         runs, order, places = self._moves()
-        if not self._moves_rows(parameter):
+        if not _moves_rows(parameter, places):
             moves.gather_runs(
                 source.numpy(),
                 _numbers(order),
@@ -137,7 +137,7 @@ class TriangularEdges:
             moves.clear_runs(gradient.numpy(), runs.clear_from, runs.clear_to)
             return
         buffer = self._buffers[name]
-        if self._moves_rows(parameter):
+        if _moves_rows(parameter, places):
             assert order is not None
             # Outside of the blocks a buffer is zero from the start.
             moves.clear_runs(buffer.numpy(), runs.clear_from, runs.clear_to)
@@ -151,11 +151,6 @@ class TriangularEdges:
             runs.keep_to,
             gradient.numpy(),
         )
-
-    def _moves_rows(self, parameter: Tensor) -> bool:
-        """Whether rows move as they are, on all threads of torch: of a large matrix that pays."""
-        _, _, places = self._moves()
-        return places is None and parameter.numel() >= _LARGE_MATRIX
 
     def _moves(self) -> tuple[Runs, Tensor | None, Tensor | None]:
         """Return the runs of a matrix as it is stored, and the orders of its two sides."""
@@ -287,6 +282,11 @@ def _unsort(columns: Tensor, order: Tensor | None) -> Tensor:
 
 def _ranks(order: Tensor) -> Tensor:
     return torch.as_tensor(ranks(order.numpy()))
+
+
+def _moves_rows(parameter: Tensor, places: Tensor | None) -> bool:
+    """Whether rows move as they are, on all threads of torch: of a large matrix that pays."""
+    return places is None and parameter.numel() >= _LARGE_MATRIX
 
 
 def _numbers(order: Tensor | None) -> np.ndarray:

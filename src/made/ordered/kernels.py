@@ -62,9 +62,9 @@ def _activate(values, activations, offset, first, last, code):
 
 
 @numba.njit(**_OPTIONS)
-def _set_product(weights, offset, n_rows, inputs, products):
+def _set_product(weights, offset, inputs, products):
     """Write ``W @ inputs`` to ``products``, W being a piece of ``weights``."""
-    n_columns = len(inputs)
+    n_rows, n_columns = len(products), len(inputs)
     if n_rows == 0:
         return
     if n_columns == 0:
@@ -75,11 +75,12 @@ def _set_product(weights, offset, n_rows, inputs, products):
 
 
 @numba.njit(**_OPTIONS)
-def _add_product(weights, offset, n_rows, inputs, scratch, products):
+def _add_product(weights, offset, inputs, scratch, products):
     """Add ``W @ inputs`` to ``products``, W being a piece of ``weights``."""
+    n_rows = len(products)
     if n_rows == 0 or len(inputs) == 0:
         return
-    _set_product(weights, offset, n_rows, inputs, scratch[:n_rows])
+    _set_product(weights, offset, inputs, scratch[:n_rows])
     for i in range(n_rows):
         for r in range(products.shape[1]):
             products[i, r] += scratch[i, r]
@@ -154,7 +155,6 @@ def _take_known(plan, known, products, activations, squares):
         _set_product(
             plan.known,
             plan.known_offsets[layer],
-            n_units,
             activations[source : source + n_seen],
             products[base : base + n_units],
         )
@@ -291,10 +291,10 @@ def _draw_tile(plan, uniforms, known, result, space):
             into = products[base + first : base + last]
             # Further readouts add to what the first has written.
             if q <= plan.n_hidden:
-                _set_product(plan.far, plan.far_offsets[block, q], last - first, earlier, into)
+                _set_product(plan.far, plan.far_offsets[block, q], earlier, into)
             else:
                 offset = plan.far_offsets[block, q]
-                _add_product(plan.far, offset, last - first, earlier, scratch, into)
+                _add_product(plan.far, offset, earlier, scratch, into)
         while run < len(plan.run_edges) - 1 and plan.run_edges[run] < block_stop:
             start, stop = plan.run_edges[run], plan.run_edges[run + 1]
             for q in range(n_matrices):
@@ -304,7 +304,6 @@ def _draw_tile(plan, uniforms, known, result, space):
                 _add_product(
                     plan.mid,
                     plan.mid_offsets[run, q],
-                    last - first,
                     activations[source + left : source + right],
                     scratch,
                     products[base + first : base + last],
