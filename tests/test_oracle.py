@@ -18,8 +18,8 @@ NEAR, NEAR_OF_FEW = 0.05, 0.1
 def density() -> made.Density:
     table = pd.DataFrame(clinic.draw(20_000))
     return made.fit(
-        table, hidden=(128,), direct_input=True, conditioning=True, learning_rate=1e-2,
-        max_epochs=25, questions=True, threads=1, progress=False,
+        table, hidden=(256,), direct_input=True, conditioning=True, learning_rate=3e-3,
+        max_epochs=40, questions=True, threads=1, progress=False,
     )  # fmt: skip
 
 
@@ -95,8 +95,7 @@ def test_draws_given_evidence(density: made.Density) -> None:
     drawn = density.sample(4000, given={"fever": "yes"}, seed=1)
     assert (drawn["fever"] == "yes").all()
     flu = clinic.probability(lambda r: r["flu"] == "yes", lambda r: r["fever"] == "yes")
-    # One column of eight is known: over seeds the draws have .605 to .655, where .689 is true.
-    assert (drawn["flu"] == "yes").mean() == pytest.approx(flu, abs=NEAR_OF_FEW)
+    assert (drawn["flu"] == "yes").mean() == pytest.approx(flu, abs=NEAR + 0.02)
 
 
 def test_holes_are_filled_by_the_likelier_level(density: made.Density) -> None:
